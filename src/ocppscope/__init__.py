@@ -1,0 +1,1 @@
+"""ocppscope: network analyzer and debugger for OCPP (Open Charge Point Protocol)."""

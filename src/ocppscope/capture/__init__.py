@@ -1,0 +1,1 @@
+"""Where packets come from. Each source hands `PacketBlock`s to the engine."""

@@ -1,0 +1,274 @@
+"""The frozen types that every floor shares. No I/O, no clock, no behaviour beyond naming.
+
+Times are `int` nanoseconds since the Unix epoch, as they arrive with the data. Types that are made once a
+message are msgspec structs: frozen and slotted like a dataclass, at a tenth of the cost (0.1 µs each).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BLOCK_PADDING = 128
+"""Readable bytes that every `PacketBlock.data` has after its last packet, so that headers may be gathered blindly."""
+
+
+class Side(IntEnum):
+    """Who sent it. Usable as an index of a pair."""
+
+    STATION = 0
+    CSMS = 1
+
+    @property
+    def other(self) -> Side:
+        """The peer."""
+        return Side.CSMS if self is Side.STATION else Side.STATION
+
+    @property
+    def label(self) -> str:
+        """The stable spelling in exports: "station" or "csms"."""
+        return self.name.lower()
+
+
+class Kind(IntEnum):
+    """What a text is; the value is the OCPP message type number (OCPP-J 1.6 §4.2, 2.1 Part 4 §4.2)."""
+
+    UNPARSED = 0
+    CALL = 2
+    CALLRESULT = 3
+    CALLERROR = 4
+    CALLRESULTERROR = 5
+    SEND = 6
+
+
+class Outcome(StrEnum):
+    """What became of an exchange, as seen from one message of it."""
+
+    NONE = ""  # not part of an exchange: SEND, unparsed
+    PENDING = "pending"  # a CALL, when it is seen
+    RESENT = "resent"  # a CALL that repeats an earlier one: same id, same content
+    REUSED_ID = "reused-id"  # a CALL with an id that an earlier CALL of other content had
+    ANSWERED = "answered"  # a CALLRESULT in time
+    ERROR = "error"  # a CALLERROR or CALLRESULTERROR in time
+    LATE = "late"  # an answer after the timeout
+    TIMEOUT = "timeout"  # a CALL whose answer did not come in time, said when its connection or the capture ends
+    OPEN = "open"  # a CALL that could still have been answered when its connection or the capture ended
+    ORPHAN = "orphan"  # an answer to nothing that was seen
+    DUPLICATE = "duplicate"  # a second answer to the same CALL
+
+
+class Version(StrEnum):
+    """An OCPP version; `UNKNOWN` until a subprotocol is agreed or a message gives it away."""
+
+    UNKNOWN = "?"
+    V12 = "1.2"
+    V15 = "1.5"
+    V16 = "1.6"
+    V20 = "2.0"
+    V201 = "2.0.1"
+    V21 = "2.1"
+
+
+class Problem(Struct, frozen=True, gc=False):
+    """A local fact that a decoder states once; never an opinion, never a copy of payload text.
+
+    `code` is registered in `problems.PROBLEMS`; `text` is one sentence; `path` is a JSON pointer into the
+    message's payload where that helps ("/meterValue/0/timestamp").
+    """
+
+    code: str
+    text: str
+    path: str = ""
+
+
+class Endpoint(NamedTuple):
+    """An IP address in text form and a TCP port."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        """`10.0.0.1:9000` or `[fd00::1]:9000`."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class Flow(NamedTuple):
+    """One TCP connection: who opened it (the station, as far as OCPP goes) and who listened."""
+
+    client: Endpoint
+    server: Endpoint
+
+    def __str__(self) -> str:
+        """`client → server`."""
+        return f"{self.client} → {self.server}"
+
+
+class PacketBlock(NamedTuple):
+    """Some consecutive packets of a capture, as columns over one buffer. All arrays have one element a packet.
+
+    `data` holds the packets' bytes somewhere inside and at least `BLOCK_PADDING` bytes after the last of them;
+    it must not change while the block is being looked at.
+    """
+
+    data: bytes | bytearray
+    offsets: NDArray[np.int64]  # where a packet's link-layer header starts in `data`
+    caplen: NDArray[np.int64]  # captured bytes
+    origlen: NDArray[np.int64]  # bytes on the wire; more than caplen where the capture was cut by its snap length
+    time_ns: NDArray[np.int64]
+    linktype: NDArray[np.uint16]  # LINKTYPE_ of the packet's interface
+    first_packet: int  # number of the first packet, counted from 1 as in Wireshark; the others follow
+
+
+class Deflate(Struct, frozen=True):
+    """The agreed permessage-deflate parameters (RFC 7692 §7.1)."""
+
+    station_no_context_takeover: bool = False
+    csms_no_context_takeover: bool = False
+    station_window_bits: int = 15
+    csms_window_bits: int = 15
+
+
+class Handshake(Struct, frozen=True):
+    """One HTTP upgrade, request and response, as it was on the wire but for the password.
+
+    Header values are text (latin-1), in order, names as sent. `Authorization` holds the scheme, the Basic user
+    and the length of the password only.
+    """
+
+    method: str
+    target: str  # the request target, as sent
+    station: str  # identity: the percent-decoded last path segment (OCPP-J 1.6 §3.1.1)
+    user: str  # Basic user name, "" if none
+    request_headers: tuple[tuple[str, str], ...]
+    key: str
+    websocket_version: str
+    offered_protocols: tuple[str, ...]
+    offered_extensions: tuple[str, ...]
+    requested_ns: int
+    request_packets: tuple[int, ...] = ()
+    status: int | None = None  # None: no response was seen
+    reason: str = ""
+    response_headers: tuple[tuple[str, str], ...] = ()
+    accept: str = ""
+    accept_ok: bool | None = None  # None: nothing to check
+    protocol: str | None = None  # chosen subprotocol
+    extensions: tuple[str, ...] = ()  # chosen, as sent
+    deflate: Deflate | None = None  # chosen and understood
+    answered_ns: int | None = None
+    response_packets: tuple[int, ...] = ()
+    body: str = ""  # the start of a refusal's body
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether the server switched protocols."""
+        return self.status == 101
+
+
+class Connection(Struct, frozen=True):
+    """A snapshot of one WebSocket connection (or refused upgrade) at the moment of an event."""
+
+    number: int  # counted from 0 in order of discovery
+    flow: Flow
+    opened_ns: int  # first packet
+    first_packet: int
+    station: str  # identity, or the client's address where none is known
+    version: Version
+    version_guessed: bool
+    handshake: Handshake | None  # None: the capture starts after it, or misses it
+    subject: str = "ocpp"  # "ocpp", or "websocket" where texts were seen and none of them was OCPP
+    leg_of: int | None = None  # the connection whose session this one repeats (a proxy's other leg)
+    closed_ns: int | None = None
+    closed_by: Side | None = None
+    close_how: str = ""  # "close frame", "FIN", "RST", "port reused", "end of capture"
+    close_code: int | None = None
+    close_reason: str = ""
+    messages: tuple[int, int] = (0, 0)  # by side
+    lost_bytes: tuple[int, int] = (0, 0)  # by side
+    problems: tuple[Problem, ...] = ()
+
+
+class Message(Struct, frozen=True, gc=False):
+    """One OCPP message, or a text or binary message that could not be read as one. Nothing is ever dropped.
+
+    `ordinal` counts the messages of a connection, both sides together, from 0; (connection, ordinal) is the
+    message's stable name. `time_ns` is when its last byte could have been read by the receiver at this vantage.
+    """
+
+    time_ns: int
+    connection: int
+    ordinal: int
+    side: Side
+    kind: Kind
+    id: str
+    action: str  # an answer has the action of the CALL that it answers, "" if that was not seen
+    text: bytes  # the payload as it was on the wire, uncompressed
+    wire_size: int  # bytes of its frames, headers included
+    packets: tuple[int, ...]  # every packet that holds a part of it
+    frames: int = 1
+    compressed: bool = False
+    binary: bool = False
+    outcome: Outcome = Outcome.NONE
+    reply_to: int | None = None  # ordinal of the CALL that this answers
+    latency_ns: int | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class ControlFrame(Struct, frozen=True, gc=False):
+    """A ping, pong or close frame (RFC 6455 §5.5)."""
+
+    time_ns: int
+    connection: int
+    side: Side
+    opcode: int  # 8 close, 9 ping, 10 pong
+    payload: bytes
+    packets: tuple[int, ...]
+    close_code: int | None = None
+    close_reason: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class StreamGap(Struct, frozen=True, gc=False):
+    """Bytes of one direction that the capture does not hold although the peer may have received them."""
+
+    time_ns: int
+    connection: int
+    side: Side
+    lost_bytes: int | None  # None: not known how many
+    why: str
+
+
+class ExchangeEnd(Struct, frozen=True, gc=False):
+    """A CALL that stays without an answer: said when its connection, or the capture, ends."""
+
+    time_ns: int
+    connection: int
+    ordinal: int
+    side: Side
+    id: str
+    action: str
+    outcome: Outcome  # TIMEOUT or OPEN
+    age_ns: int
+
+
+class ConnectionOpened(Struct, frozen=True, gc=False):
+    """A connection was found: upgraded, refused, or recognised in its middle."""
+
+    time_ns: int
+    connection: Connection
+
+
+class ConnectionClosed(Struct, frozen=True, gc=False):
+    """A connection ended, or the capture did."""
+
+    time_ns: int
+    connection: Connection
+
+
+Event = Message | ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed

@@ -1,0 +1,1 @@
+"""What the texts mean: OCPP messages, versions, schemas, exchanges."""

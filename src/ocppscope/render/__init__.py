@@ -1,0 +1,1 @@
+"""Pure text for people: one-line summaries, pretty JSON, tables."""
