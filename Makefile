@@ -1,0 +1,69 @@
+# `make` alone prints what can be made. The virtual environment .venv is made when it is needed.
+
+PYTHON ?= python3
+BENCH ?=
+BENCH_OPTIONS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DEMO := captures/remote_start_stop.pcap
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench bench-full clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## install ocppscope into .venv and read a capture with it
+	$(BIN)/ocppscope log $(DEMO)
+	@echo
+	@echo "That was a remote start and stop, recorded between a station and a CSMS. Try also:"
+	@echo "  $(BIN)/ocppscope log --full $(DEMO)          every message with its JSON"
+	@echo "  $(BIN)/ocppscope stations captures/*.pcap*   who connected, and how it ended"
+	@echo "  $(BIN)/ocppscope --help                      the rest"
+
+test: $(VENV)/.test ## run all tests
+	$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
+
+lint: $(VENV)/.lint ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.lint ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.runtime ## compare with tshark, a few minutes; choose with BENCH="20k 200k-deflate"
+	$(BIN)/python -m bench.run $(BENCH_OPTIONS) $(BENCH)
+
+bench-full: $(VENV)/.runtime ## every size and variant up to 1M messages
+	$(BIN)/python -m bench.run --full $(BENCH_OPTIONS)
+
+clean: ## remove the virtual environment, caches and generated captures
+	rm -rf $(VENV) bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Stamps: one for each set of packages, renewed when pyproject.toml changes.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ocppscope needs Python 3.11 or later; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv module; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.pip: | $(BIN)/python
+	$(PIP) install "pip>=25.1"
+	@touch $@
+
+$(VENV)/.runtime: pyproject.toml | $(VENV)/.pip
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.pip
+	$(PIP) install -e . --group test
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.lint: pyproject.toml | $(VENV)/.pip
+	$(PIP) install -e . --group lint
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,310 @@
+"""Packets or stream bytes in, events out: owns the decoders of every connection.
+
+    PacketBlock ─► link ─► flows ─┬─► tcp ─► connection ─► dialogue ─► events
+                                  └─► an ordinary message in an ordinary segment: straight to its dialogue
+
+No I/O, no clock: time is what comes with the data. However the same bytes are cut, into blocks or into pieces of a
+stream, the events are the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocppscope.model import (
+    Connection,
+    ConnectionClosed,
+    ConnectionOpened,
+    Event,
+    Flow,
+    PacketBlock,
+    Side,
+    StreamGap,
+    Version,
+)
+from ocppscope.ocpp.exchange import DEFAULT_TIMEOUT_NS
+from ocppscope.track import Track
+from ocppscope.wire import flows
+from ocppscope.wire.connection import Phase
+from ocppscope.wire.frames import whole_frames
+from ocppscope.wire.http import is_plain_request
+from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
+from ocppscope.wire.tcp import MAX_JUMP, MODULUS, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ocppscope.wire.link import Ints, Segments
+
+MAX_EMBRYOS = 1 << 14
+"""Connections that are not WebSocket yet and are looked at; of more, the oldest wait for a new request."""
+LEG_WINDOW_NS = 2_000_000_000
+"""How far apart the same upgrade or message may be seen on two legs of one session."""
+MAX_CLUES = 4096
+"""Upgrades and first messages that are remembered to recognise another leg by."""
+MAX_EXAMPLES = 5
+"""Flows of a kind that a summary names."""
+
+
+class Options(NamedTuple):
+    """What the user may decide about decoding."""
+
+    timeout_ns: int = DEFAULT_TIMEOUT_NS
+    every_websocket: bool = False  # report the messages of WebSockets that carry no OCPP, too
+    ports: Mapping[int, Version] = {}  # decode as: the version of the connections to a port
+    share: tuple[int, int] = (0, 1)  # look at share k of n of the flows; all shares need the same `hash_key`
+    hash_key: int | None = None
+
+
+class Summary:
+    """What went by, for a reader who finds no OCPP. Flows are counted by what they turned out to be."""
+
+    def __init__(self, link: LinkStats) -> None:
+        self.packets = 0
+        self.segments = 0  # of TCP
+        self.link = link
+        self.flows = dict.fromkeys(Phase, 0)
+        self.examples: dict[Phase, list[Flow]] = {phase: [] for phase in Phase}
+
+    def note(self, track: Track) -> None:
+        """A flow will not be looked at any more."""
+        phase = track.observer.phase
+        self.flows[phase] += 1
+        if len(self.examples[phase]) < MAX_EXAMPLES:
+            self.examples[phase].append(track.flow)
+
+
+class Engine:
+    """Decodes what a capture or proxy hands it. Connections are numbered as they are recognised."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.connections: dict[int, Connection] = {}  # the latest snapshot of each, by number
+        self._link = LinkDecoder(self.options.hash_key)
+        self.summary = Summary(self._link.stats)
+        self._flows = flows.FlowTable()
+        self._tracks: dict[int, Track] = {}  # by slot
+        self._embryos: dict[int, None] = {}  # slots of tracks that are not WebSocket yet, oldest first
+        self._stalled: dict[int, Track] = {}
+        self._events: list[Event] = []
+        self._now = 0
+        self._numbers = 0
+        self._clues: dict[object, tuple[Track, int]] = {}
+
+    # --- what tracks need ---------------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Hands out an event."""
+        self._events.append(event)
+        if isinstance(event, ConnectionOpened | ConnectionClosed):
+            self.connections[event.connection.number] = event.connection
+
+    def enrol(self, track: Track) -> int:
+        """The number of a connection that was just recognised."""
+        self._numbers += 1
+        return self._numbers - 1
+
+    def leg_of(self, track: Track, clue: object, time_ns: int) -> int | None:
+        """The connection of whose session `track` repeats what `clue` names.
+
+        The same key or message id alone proves nothing, since careless stations use constant ones: the flows must
+        differ in more than the station's port, and the two sightings must be close.
+        """
+        known = self._clues.get(clue)
+        if known is None or time_ns - known[1] > LEG_WINDOW_NS:
+            if len(self._clues) >= MAX_CLUES:
+                del self._clues[next(iter(self._clues))]
+            self._clues[clue] = (track, time_ns)
+            return None
+        first = known[0]
+        elsewhere = first.flow.server != track.flow.server or first.flow.client.address != track.flow.client.address
+        return first.number if first is not track and elsewhere else None
+
+    def _take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    # --- packets ------------------------------------------------------------------------------------------------
+
+    def packets(self, block: PacketBlock) -> list[Event]:
+        """The events of the next packets."""
+        segments = self._link.decode(block)
+        if self.options.share[1] > 1:
+            segments = _own_share(segments, *self.options.share)
+        slots, rows = self._flows.sift(segments)
+        self.summary.packets += len(block.offsets)
+        self.summary.segments += len(segments.key)
+        if len(rows):
+            self._segments(block, segments, slots, rows)
+        if len(block.time_ns):
+            self._now = max(self._now, int(block.time_ns[-1]))
+        return self._take_events()
+
+    def _segments(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> None:
+        """The segments that somebody looks at, in capture order.
+
+        The first branch is the ordinary case, an in-order segment that holds one whole text frame or nothing: it does
+        what `_unusual` would do, without the detours.
+        """
+        data = segments.data
+        start, length, packets = segments.payload[rows], segments.length[rows], segments.packet[rows]
+        columns = zip(
+            slots[rows].tolist(),
+            segments.direction[rows].tolist(),
+            segments.seq[rows].tolist(),
+            segments.ack[rows].tolist(),
+            segments.flags[rows].tolist(),
+            start.tolist(),
+            length.tolist(),
+            segments.missing[rows].tolist(),
+            whole_frames(data, start, length).tolist(),
+            block.time_ns[packets].tolist(),
+            (packets + block.first_packet).tolist(),
+            segments.ip[rows].tolist(),
+            strict=True,
+        )
+        tracks, append = self._tracks, self._events.append
+        ends = FIN | SYN | RST
+        for slot, direction, seq, ack, flags, at, size, missing, head, time_ns, packet, ip in columns:
+            if self._stalled:
+                self._expire(time_ns)
+            track = tracks.get(slot)
+            if track is not None and track.ordinary:
+                observer = track.observer
+                assembler = observer.assembler
+                half = assembler.halves[direction]
+                ahead = (ack - assembler.halves[1 - direction].next) & MODULUS
+                if (
+                    seq == half.next
+                    and assembler.plain
+                    and not flags & ends
+                    and not missing
+                    and (not ahead or ahead > MAX_JUMP)
+                ):
+                    if size:
+                        octets = data[at : at + size]
+                        half.next = (seq + size) & MODULUS
+                        half.tail = octets  # type: ignore[assignment]
+                        reader = observer.readers[direction]
+                        if head and reader.idle:
+                            message = track.whole_frame(reader, octets, head, time_ns, packet)
+                            if message is not None:
+                                append(message)
+                        else:
+                            reader.feed(octets, time_ns, packet)
+                    continue
+            segment = Segment(direction, seq, ack, flags, bytes(data[at : at + size]), missing, time_ns, packet)
+            self._unusual(slot, track, segment, data, ip)
+
+    def _unusual(self, slot: int, track: Track | None, segment: Segment, data: bytes | bytearray, ip: int) -> None:
+        if track is not None and track.observer.assembler.restarts(segment):
+            track.end(segment.time_ns, "port reused")
+            self._drop(slot, track, flows.LIVE)
+            track = None
+        if track is None:
+            track = self._new_track(slot, segment, data, ip)
+            if track is None:
+                return
+        track.observer.assembler.add(segment)
+        self._after(slot, track, segment.time_ns)
+
+    def _new_track(self, slot: int, segment: Segment, data: bytes | bytearray, ip: int) -> Track | None:
+        """A track for a flow that has none, unless the segment shows that nobody needs one."""
+        state = self._flows.state
+        if not segment.flags & SYN:
+            if state[slot] == flows.DEAD or not segment.data:
+                return None
+            if is_plain_request(segment.data):
+                state[slot] = flows.IDLE
+                return None
+            if state[slot] == flows.IDLE and not segment.data.startswith(b"GET "):
+                return None
+        state[slot] = flows.LIVE
+        source, destination = endpoints(data, ip)
+        ends = (source, destination) if segment.direction == 0 else (destination, source)
+        track = Track(self, ends, segment.time_ns, segment.packet)
+        self._tracks[slot] = track
+        self._embryos[slot] = None
+        if len(self._embryos) > MAX_EMBRYOS:
+            oldest = next(iter(self._embryos))
+            self._drop(oldest, self._tracks[oldest], flows.IDLE)
+        return track
+
+    def _after(self, slot: int, track: Track, time_ns: int) -> None:
+        """What a segment may have changed of its connection's state."""
+        phase = track.observer.phase
+        if phase in (Phase.TLS, Phase.OTHER):
+            track.end(time_ns)
+            self._drop(slot, track, flows.DEAD)
+            return
+        if phase is Phase.IDLE_HTTP:
+            self._drop(slot, track, flows.IDLE)
+            return
+        if track.over:
+            track.end(time_ns)
+            self._drop(slot, track, flows.DEAD)
+            return
+        if phase is Phase.WEBSOCKET:
+            self._embryos.pop(slot, None)
+        if track.observer.assembler.deadline is not None:
+            self._stalled[slot] = track
+        else:
+            self._stalled.pop(slot, None)
+        track.settle()
+
+    def _drop(self, slot: int, track: Track, state: int) -> None:
+        self._tracks.pop(slot, None)
+        self._embryos.pop(slot, None)
+        self._stalled.pop(slot, None)
+        self._flows.state[slot] = state
+        self.summary.note(track)
+
+    def _expire(self, time_ns: int) -> None:
+        for slot, track in list(self._stalled.items()):
+            assembler = track.observer.assembler
+            if assembler.deadline is not None and time_ns > assembler.deadline:
+                assembler.expire(time_ns)
+                self._after(slot, track, time_ns)
+
+    # --- streams ------------------------------------------------------------------------------------------------
+
+    def open_stream(self, flow: Flow, time_ns: int) -> Track:
+        """A connection whose bytes come in order, from a proxy or a decryptor."""
+        return Track(self, (flow.client, flow.server), time_ns, 0)
+
+    def stream(self, track: Track, side: Side, data: bytes, time_ns: int, packet: int = 0) -> list[Event]:
+        """The events of the next bytes that `side` sent; `packet` numbers the read that they came from."""
+        track.observer.data(int(side), data, time_ns, packet)
+        return self._take_events()
+
+    def stream_closed(self, track: Track, side: Side, how: str, time_ns: int) -> list[Event]:
+        """The events of a direction's end ("FIN") or of the connection's ("RST")."""
+        half = track.observer.assembler.halves[side]
+        half.ended = True
+        track.observer.assembler.over = how == "RST"
+        track.observer.closed(int(side), how, time_ns, 0)
+        if track.over:
+            track.end(time_ns)
+        return self._take_events()
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def finish(self) -> list[Event]:
+        """The events of the end of the capture: everything still open is closed at the last packet's time."""
+        for slot, track in list(self._tracks.items()):
+            track.end(self._now, "end of capture")
+            self._drop(slot, track, flows.DEAD)
+        return self._take_events()
+
+    def lost_packets(self, count: int) -> list[Event]:
+        """The source itself dropped packets: said once, for no connection in particular."""
+        self._events.append(
+            StreamGap(self._now, -1, Side.STATION, None, f"{count} packets were dropped at the source")
+        )
+        return self._take_events()
+
+
+def _own_share(segments: Segments, share: int, of: int) -> Segments:
+    mine = (segments.key >> 17) % of == share
+    columns = {name: column[mine] for name, column in segments._asdict().items() if name != "data"}
+    return segments._replace(**columns)

@@ -1,0 +1,342 @@
+"""One connection on its way through the engine: what its observer and its dialogue find, made into events."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from ocppscope.model import (
+    Connection,
+    ConnectionClosed,
+    ConnectionOpened,
+    ControlFrame,
+    Endpoint,
+    Event,
+    Flow,
+    Handshake,
+    Message,
+    Problem,
+    Side,
+    StreamGap,
+    Version,
+)
+from ocppscope.ocpp.exchange import Dialogue
+from ocppscope.ocpp.versions import version_of
+from ocppscope.wire.connection import ConnectionObserver, Phase
+from ocppscope.wire.frames import CLOSE, WHOLE_COMPRESSED, unmask
+from ocppscope.wire.judge import Judge
+from ocppscope.wire.websocket import Control, Reader, Text
+
+if TYPE_CHECKING:
+    from ocppscope.engine import Options
+
+MAX_CONNECTION_PROBLEMS = 32
+"""Problems kept of a connection as a whole; the first ones."""
+MAX_CLUES = 8
+"""First messages of a connection without an upgrade by which another leg of it can be recognised."""
+SURE_ID_LENGTH = 16
+"""Characters that a message id must have for its message to be such a clue."""
+
+_OCPP_TEXT = re.compile(rb"\s*\[\s*[2-6]\s*,")
+_NO_CLOSE_FRAME = Problem(
+    "ws.no-close-frame",
+    "The connection ended without a Close frame; endpoints report 1006 (RFC 6455 §7.1.5).",
+)
+
+
+class Host(Protocol):
+    """What a track needs of the engine."""
+
+    options: Options
+
+    def emit(self, event: Event) -> None:
+        """Hands out an event."""
+
+    def enrol(self, track: Track) -> int:
+        """The number of a connection that was just recognised."""
+
+    def leg_of(self, track: Track, clue: object, time_ns: int) -> int | None:
+        """The connection of whose session `track` repeats what `clue` names."""
+
+
+class Ending:
+    """Who ended a connection and how; the first sign of it counts."""
+
+    __slots__ = ("by", "code", "how", "reason")
+
+    def __init__(self) -> None:
+        self.by: Side | None = None
+        self.how = ""
+        self.code: int | None = None
+        self.reason = ""
+
+    def note(self, side: Side | None, how: str, code: int | None = None, reason: str = "") -> None:
+        """A Close frame, FIN, RST or whatever else ends the connection."""
+        if not self.how:
+            self.by, self.how, self.code, self.reason = side, how, code, reason
+
+
+class Track:
+    """Everything known of one connection.
+
+    `ends` are the endpoints by direction; `ordinary` says that the engine's short cut may be tried on its segments.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_clues",
+        "_host",
+        "_judged",
+        "_others",
+        "dialogue",
+        "ending",
+        "ends",
+        "first_packet",
+        "last_handshake",
+        "leg",
+        "lost_bytes",
+        "number",
+        "observer",
+        "opened_ns",
+        "ordinary",
+        "problems",
+        "subject",
+    )
+
+    def __init__(self, host: Host, ends: tuple[Endpoint, Endpoint], opened_ns: int, first_packet: int) -> None:
+        self._host = host
+        self.observer = ConnectionObserver(self)
+        self.ends = ends
+        self.opened_ns = opened_ns
+        self.first_packet = first_packet
+        self.number = -1
+        self.last_handshake: Handshake | None = None
+        self.dialogue: Dialogue | None = None
+        self.subject = ""
+        self.leg: int | None = None
+        self.ordinary = False
+        self.ending = Ending()
+        self.lost_bytes = [0, 0]
+        self.problems: list[Problem] = []
+        self._others = [0, 0]  # messages of a WebSocket that carries no OCPP
+        self._judged: list[Problem | None] = [None, None]
+        self._clues = 0
+        self._announced = False
+
+    @property
+    def flow(self) -> Flow:
+        """Who opened the connection, as far as it is known."""
+        client = self.observer.client or 0
+        return Flow(self.ends[client], self.ends[1 - client])
+
+    def settle(self) -> None:
+        """Works out `ordinary` anew."""
+        observer = self.observer
+        first, second = observer.assembler.halves
+        self.ordinary = (
+            observer.phase is Phase.WEBSOCKET
+            and self.subject == "ocpp"
+            and not self._clue_wanted()
+            and first.next is not None
+            and second.next is not None
+        )
+
+    def whole_frame(
+        self, reader: Reader, octets: bytes | bytearray, head: int, time_ns: int, packet: int
+    ) -> Message | None:
+        """A segment that is one whole text frame: its message if that is an ordinary one, else None once emitted."""
+        compressed = head >= WHOLE_COMPRESSED
+        if compressed:
+            head -= WHOLE_COMPRESSED
+        size = len(octets)
+        if (head > 5) is not reader.masked or (compressed and not reader.inflates):
+            reader.feed(bytes(octets), time_ns, packet)
+            return None
+        payload = unmask(octets[head:], octets[head - 4 : head]) if head > 5 else bytes(octets[head:])
+        if compressed:
+            text = reader.whole_text(payload, time_ns, packet, size)
+            if text.problems:
+                self.text(reader.side, text)
+                return None
+            payload = text.payload
+        assert self.dialogue is not None
+        message = self.dialogue.quick(reader.side, payload, time_ns, packet, size, compressed)
+        if message is None:
+            self.text(reader.side, reader.checked(payload, time_ns, packet, size, compressed=compressed))
+        return message
+
+    # --- what the observer finds ------------------------------------------------------------------------------
+
+    def handshake(self, handshake: Handshake, time_ns: int, packet: int) -> None:
+        """An upgrade was refused, granted, or left without an answer."""
+        if self.last_handshake is not None:  # a further upgrade on a kept-alive connection counts on its own
+            self._host.emit(ConnectionClosed(time_ns, self.snapshot(time_ns)))
+        self.last_handshake = handshake
+        self.number = self._host.enrol(self)
+        offered = (*handshake.offered_protocols, handshake.protocol or "")
+        speaks = any(name.strip().lower().startswith("ocpp") for name in offered)
+        self.subject = "ocpp" if speaks or self._decode_as() else "websocket"
+        if handshake.key and handshake.upgraded:
+            self.leg = self._host.leg_of(self, (handshake.key, handshake.target), handshake.requested_ns)
+        self._open_dialogue()
+        self._announced = False
+        self._announce(time_ns)
+
+    def recognised(self, time_ns: int, packet: int) -> None:
+        """WebSocket frames were found without an upgrade, or after one whose answer is missing."""
+        if self.dialogue is None:
+            self.number = self._host.enrol(self)
+            self.subject = "ocpp"
+            self._open_dialogue()  # announced with what comes first, when a leg can be told
+
+    def _decode_as(self) -> Version | None:
+        return self._host.options.ports.get(self.flow.server.port)
+
+    def _open_dialogue(self) -> None:
+        chosen = self.last_handshake.protocol if self.last_handshake else None
+        version = self._decode_as() or version_of(chosen)
+        guessed = version is Version.UNKNOWN
+        self.dialogue = Dialogue(self.number, version, guessed=guessed, timeout_ns=self._host.options.timeout_ns)
+
+    def _announce(self, time_ns: int) -> None:
+        if not self._announced and self.dialogue is not None:
+            self._announced = True
+            self._host.emit(ConnectionOpened(time_ns, self.snapshot()))
+
+    def text(self, side: Side, text: Text) -> None:
+        """A data message."""
+        verdict = self._take_verdict(side)
+        if verdict is not None:
+            text = text._replace(problems=(*text.problems, verdict))
+        assert self.dialogue is not None
+        if self.subject != "ocpp" and not self._becomes_ocpp(text):
+            self._others[side] += 1
+            if self._host.options.every_websocket:
+                self._host.emit(self.dialogue.read(side, text))
+            return
+        message = self.dialogue.read(side, text)
+        if self._clue_wanted():
+            self._clues += 1
+            if self.leg is None and len(message.id) >= SURE_ID_LENGTH:
+                self.leg = self._host.leg_of(self, (side, message.text), message.time_ns)
+            self._announce(message.time_ns)
+        self._host.emit(message)
+        for end in self.dialogue.ended:
+            self._host.emit(end)
+        self.dialogue.ended.clear()
+
+    def _becomes_ocpp(self, text: Text) -> bool:
+        """Whether a connection that agreed on no OCPP subprotocol speaks OCPP after all."""
+        if not _OCPP_TEXT.match(text.payload):
+            return False
+        self.subject = "ocpp"
+        self._announced = False
+        self._announce(text.origin.time_ns)
+        return True
+
+    def _clue_wanted(self) -> bool:
+        return self.last_handshake is None and self._clues < MAX_CLUES
+
+    def control(self, side: Side, control: Control) -> None:
+        """A control frame."""
+        verdict = self._take_verdict(side)
+        problems = control.problems if verdict is None else (*control.problems, verdict)
+        time_ns = control.origin.time_ns
+        self._announce(time_ns)
+        self._host.emit(
+            ControlFrame(
+                time_ns=time_ns,
+                connection=self.number,
+                side=side,
+                opcode=control.opcode,
+                payload=control.payload,
+                packets=control.origin.packets,
+                close_code=control.code,
+                close_reason=control.reason,
+                problems=problems,
+            )
+        )
+        if control.opcode == CLOSE:
+            self.ending.note(side, "close frame", control.code, control.reason)
+
+    def lost(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        """Bytes of a direction that are not in the capture."""
+        self._announce(time_ns)
+        self.lost_bytes[side] += count
+        self._host.emit(StreamGap(time_ns, self.number, side, count, why))
+
+    def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        """Captured bytes that could not be read as frames."""
+        self._announce(time_ns)
+        self._host.emit(StreamGap(time_ns, self.number, side, count, f"captured, but {why}"))
+
+    def violation(self, side: Side, octets: bytes, *, continues: bool, compressed: bool) -> None:
+        """Lets a strict endpoint judge the first frame of a direction that breaks a rule."""
+        deflate = self.last_handshake.deflate if self.last_handshake else None
+        judge = Judge(side, deflate)
+        if continues:
+            first = 0x41 if compressed and deflate is not None else 0x01
+            judge.feed(bytes([first, 0x80, 0, 0, 0, 0]) if side is Side.STATION else bytes([first, 0]))
+        self._judged[side] = judge.feed(octets)
+
+    def _take_verdict(self, side: Side) -> Problem | None:
+        verdict, self._judged[side] = self._judged[side], None
+        return verdict
+
+    def problem(self, side: Side | None, problem: Problem) -> None:
+        """Something odd about the connection as a whole."""
+        if len(self.problems) < MAX_CONNECTION_PROBLEMS and problem not in self.problems:
+            self.problems.append(problem)
+
+    def closed(self, side: Side | None, how: str, time_ns: int) -> None:
+        """A direction ended, or both did."""
+        if not self.ending.how and self.last_handshake is not None and self.last_handshake.upgraded:
+            self.problem(side, _NO_CLOSE_FRAME)
+        self.ending.note(side, how)
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether both directions have ended."""
+        assembler = self.observer.assembler
+        return assembler.over or all(half.ended for half in assembler.halves)
+
+    def end(self, time_ns: int, how: str = "") -> None:
+        """The connection is over, or the capture is: states what stays open."""
+        self.observer.assembler.finish(time_ns)
+        self.observer.finish(time_ns)
+        self.ordinary = False
+        if self.number < 0 or self.dialogue is None:
+            return
+        self._announce(time_ns)
+        if how:
+            self.ending.note(None, how)
+        for exchange in self.dialogue.finish(time_ns):
+            self._host.emit(exchange)
+        self._host.emit(ConnectionClosed(time_ns, self.snapshot(time_ns)))
+
+    def snapshot(self, closed_ns: int | None = None) -> Connection:
+        """What is known now."""
+        handshake, dialogue, ending = self.last_handshake, self.dialogue, self.ending
+        counts = dialogue.counts if dialogue and self.subject == "ocpp" else self._others
+        return Connection(
+            number=self.number,
+            flow=self.flow,
+            opened_ns=self.opened_ns,
+            first_packet=self.first_packet,
+            station=(handshake.station if handshake else "") or self.flow.client.address,
+            version=dialogue.version if dialogue else Version.UNKNOWN,
+            version_guessed=dialogue.guessed if dialogue else True,
+            handshake=handshake,
+            subject=self.subject,
+            leg_of=self.leg,
+            closed_ns=closed_ns,
+            closed_by=ending.by,
+            close_how=ending.how,
+            close_code=ending.code,
+            close_reason=ending.reason,
+            messages=(counts[0], counts[1]),
+            lost_bytes=(self.lost_bytes[0], self.lost_bytes[1]),
+            problems=(*(handshake.problems if handshake else ()), *self.problems),
+        )

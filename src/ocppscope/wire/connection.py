@@ -1,0 +1,349 @@
+"""One TCP connection observed from its first byte: what it carries, its upgrade, its WebSocket messages.
+
+    NEW ──► HTTP ──► WEBSOCKET
+     │        └────► IDLE_HTTP (kept alive without an upgrade: only a new request is looked at)
+     ├──► TRIAL ──► WEBSOCKET   (the capture begins in the middle, or misses the upgrade)
+     └──► TLS, OTHER            (not looked at any further)
+
+Fed with ordered bytes, from the TCP assembler or straight from a proxy's sockets; hands what it reads to a
+`Listener`. Knows nothing of OCPP but how a message starts.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from ocppscope.model import Handshake, Problem, Side
+from ocppscope.wire.http import Upgrade, UpgradeState, looks_like_request, looks_like_response
+from ocppscope.wire.inflate import Inflater
+from ocppscope.wire.tcp import Assembler
+from ocppscope.wire.websocket import Control, Reader, State, Text
+
+if TYPE_CHECKING:
+    from ocppscope.model import Deflate
+
+MAX_TRIAL_BYTES = 32 << 10
+"""Bytes of a direction in which WebSocket frames with OCPP must show up, when the upgrade was not captured."""
+MAX_FIRST_BYTES = 16
+"""Bytes by which a connection's protocol can be told."""
+MAX_TLS_RECORD = 0x48
+_TLS_RECORD_TYPES = range(0x14, 0x19)
+
+
+class Phase(Enum):
+    """What is known of a connection's content."""
+
+    NEW = auto()
+    HTTP = auto()
+    IDLE_HTTP = auto()
+    TRIAL = auto()
+    WEBSOCKET = auto()
+    TLS = auto()
+    OTHER = auto()
+
+
+DEAD = frozenset({Phase.TLS, Phase.OTHER})
+"""Phases in which nothing more is looked at."""
+
+
+class Listener(Protocol):
+    """Who takes what a connection carries."""
+
+    def handshake(self, handshake: Handshake, time_ns: int, packet: int) -> None:
+        """An upgrade was refused, granted, or left without an answer."""
+
+    def recognised(self, time_ns: int, packet: int) -> None:
+        """WebSocket frames were found without an upgrade."""
+
+    def text(self, side: Side, text: Text) -> None:
+        """A data message."""
+
+    def control(self, side: Side, control: Control) -> None:
+        """A control frame."""
+
+    def lost(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        """Bytes of a direction that are not in the capture."""
+
+    def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        """Captured bytes that could not be read as frames."""
+
+    def violation(self, side: Side, octets: bytes, *, continues: bool, compressed: bool) -> None:
+        """The first frame of a direction that breaks a rule; see `websocket.Sink`."""
+
+    def problem(self, side: Side | None, problem: Problem) -> None:
+        """Something odd about the connection as a whole."""
+
+    def closed(self, side: Side | None, how: str, time_ns: int) -> None:
+        """A direction ended ("FIN") or both did ("RST"); `side` is who did it."""
+
+
+class ConnectionObserver:
+    """The decoders of one connection. Directions are 0 and 1; which of them is the station's is found out."""
+
+    __slots__ = ("_first", "_trial", "_upgrade", "assembler", "client", "listener", "phase", "readers", "trial_bytes")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.assembler = Assembler(self)
+        self.phase = Phase.NEW
+        self.client: int | None = None  # the direction whose bytes come from the station
+        self.readers: list[Reader | None] = [None, None]  # by direction
+        self._upgrade: Upgrade | None = None
+        self._first: tuple[bytearray, bytearray] | None = None
+        self._trial: tuple[_Trial, _Trial] | None = None
+        self.trial_bytes = [0, 0]
+
+    def side(self, direction: int) -> Side:
+        """Who sends in this direction, as far as it is known."""
+        return Side.STATION if direction == (self.client or 0) else Side.CSMS
+
+    # --- ordered bytes ----------------------------------------------------------------------------------------
+
+    def data(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
+        """The next bytes of a direction."""
+        phase = self.phase
+        if phase is Phase.WEBSOCKET:
+            reader = self.readers[direction]
+            if reader is not None:
+                reader.feed(data, time_ns, packet)
+        elif phase is Phase.HTTP:
+            self._http(direction, data, time_ns, packet)
+        elif phase is Phase.NEW:
+            self._classify(direction, data, time_ns, packet)
+        elif phase is Phase.TRIAL:
+            self._try(direction, data, time_ns, packet)
+
+    def gap(self, direction: int, lost: int, time_ns: int, why: str) -> None:
+        """`lost` bytes of a direction were not captured."""
+        if self.phase is Phase.WEBSOCKET:
+            self.listener.lost(self.side(direction), lost, time_ns, why)
+            reader = self.readers[direction]
+            if reader is not None:
+                reader.gap(lost, time_ns)
+        elif self.phase is Phase.HTTP and self._upgrade is not None:
+            self._http_gap(direction, lost, time_ns, why)
+        elif self.phase is Phase.NEW:
+            self._start_trial()
+        elif self.phase is Phase.TRIAL and self._trial is not None:
+            self._trial[direction].restart()
+
+    def problem(self, direction: int, problem: Problem, time_ns: int) -> None:
+        """An oddity of the TCP layer."""
+        self.listener.problem(self.side(direction), problem)
+
+    def closed(self, direction: int, how: str, time_ns: int, packet: int) -> None:
+        """A direction ended, or the connection was reset."""
+        reader = self.readers[direction]
+        if how == "FIN" and reader is not None:
+            reader.finish(time_ns)
+        self.listener.closed(self.side(direction), how, time_ns)
+        if how == "RST" or all(half.ended for half in self.assembler.halves):
+            self.finish(time_ns)
+
+    def finish(self, time_ns: int) -> None:
+        """Nothing more will come."""
+        if self.phase is Phase.TRIAL and self._trial is not None:
+            for direction, trial in enumerate(self._trial):
+                if self.phase is Phase.TRIAL and trial.finish(time_ns):
+                    self._settle_trial(direction, trial, time_ns, 0)
+        if self.phase is Phase.HTTP and self._upgrade is not None:
+            handshake = self._upgrade.handshake
+            if handshake is not None and handshake.status is None:
+                self.listener.handshake(handshake, time_ns, handshake.request_packets[0])
+        for reader in self.readers:
+            if reader is not None:
+                reader.finish(time_ns)
+
+    # --- what it is -------------------------------------------------------------------------------------------
+
+    def _classify(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
+        first = self._first or (bytearray(), bytearray())
+        begins = bytes(first[direction]) + data
+        request, response = looks_like_request(begins), looks_like_response(begins)
+        if request or response:
+            self.client = direction if request else 1 - direction
+            self._first = None
+            self._upgrade = Upgrade()
+            self.phase = Phase.HTTP
+            self._http(direction, begins, time_ns, packet)
+        elif (request is None or response is None) and len(begins) < MAX_FIRST_BYTES:
+            first[direction].extend(data)
+            self._first = first
+        elif is_tls(begins):
+            self.phase = Phase.TLS
+        elif self.assembler.halves[direction].isn is not None:
+            self.phase = Phase.OTHER
+        else:
+            self._start_trial()
+            self._try(direction, begins, time_ns, packet)
+
+    # --- HTTP -------------------------------------------------------------------------------------------------
+
+    def _http(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
+        upgrade = self._upgrade
+        assert upgrade is not None
+        before = len(upgrade.refused), upgrade.state
+        if direction == self.client:
+            upgrade.request(data, time_ns, packet)
+        else:
+            upgrade.response(data, time_ns, packet)
+        state = upgrade.state
+        handshake = upgrade.handshake
+        if state is UpgradeState.UPGRADED:
+            assert handshake is not None
+            self._upgraded(handshake, upgrade, direction, time_ns, packet)
+        elif state is UpgradeState.REFUSED and before[1] is not UpgradeState.REFUSED and handshake is not None:
+            self.listener.handshake(handshake, time_ns, packet)
+        elif state is UpgradeState.NOT_UPGRADE:
+            self.phase = Phase.IDLE_HTTP
+        elif state is UpgradeState.NOT_HTTP:
+            self.phase = Phase.OTHER
+
+    def _upgraded(self, handshake: Handshake, upgrade: Upgrade, direction: int, time_ns: int, packet: int) -> None:
+        self.listener.handshake(handshake, time_ns, packet)
+        self._open_readers(handshake.deflate, synced=True)
+        assert self.client is not None
+        held = ((1 - self.client, upgrade.rest_csms), (self.client, upgrade.rest_station))
+        self._upgrade = None
+        for owner, rest in held:
+            reader = self.readers[owner]
+            if rest and reader is not None:
+                reader.feed(rest, time_ns, packet)
+
+    def _open_readers(self, deflate: Deflate | None, *, synced: bool) -> None:
+        self.phase = Phase.WEBSOCKET
+        for direction in (0, 1):
+            side = self.side(direction)
+            inflater = None
+            if deflate is not None:
+                fresh = (
+                    deflate.station_no_context_takeover if side is Side.STATION else deflate.csms_no_context_takeover
+                )
+                inflater = Inflater(takeover=not fresh)
+            self.readers[direction] = Reader(side, self.listener, inflater, synced=synced)
+
+    def _http_gap(self, direction: int, lost: int, time_ns: int, why: str) -> None:
+        """Bytes are missing around the upgrade: if one was asked for, WebSocket may follow."""
+        upgrade = self._upgrade
+        assert upgrade is not None
+        if upgrade.handshake is None:
+            self.phase = Phase.NEW
+            self._upgrade = None
+            return
+        upgrade.response_lost()
+        handshake = upgrade.handshake
+        self.listener.handshake(handshake, time_ns, handshake.request_packets[-1] if handshake.request_packets else 0)
+        self._trial = (self._new_trial(0), self._new_trial(1))
+        self.phase = Phase.TRIAL
+        self.listener.lost(self.side(direction), lost, time_ns, why)
+        assert self.client is not None
+        if upgrade.rest_station:
+            self._try(self.client, upgrade.rest_station, time_ns, 0)
+
+    # --- no upgrade seen --------------------------------------------------------------------------------------
+
+    def _start_trial(self) -> None:
+        self.phase = Phase.TRIAL
+        self._trial = (self._new_trial(0), self._new_trial(1))
+
+    def _new_trial(self, direction: int) -> _Trial:
+        sides = (Side.STATION, Side.CSMS) if self.client is None else (self.side(direction),)
+        return _Trial(sides, self.listener)
+
+    def _try(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
+        assert self._trial is not None
+        trial = self._trial[direction]
+        if trial.feed(data, time_ns, packet):
+            self._settle_trial(direction, trial, time_ns, packet)
+        elif trial.fed > MAX_TRIAL_BYTES:
+            self.phase = Phase.OTHER
+
+    def _settle_trial(self, direction: int, trial: _Trial, time_ns: int, packet: int) -> None:
+        """One direction reads as WebSocket: the roles are known, and the other direction follows."""
+        assert self._trial is not None
+        side = trial.readers[0].side
+        self.client = direction if side is Side.STATION else 1 - direction
+        self.phase = Phase.WEBSOCKET
+        self.listener.recognised(time_ns, packet)
+        other = self._trial[1 - direction]
+        self.readers[direction] = trial.readers[0]
+        self.readers[1 - direction] = next(reader for reader in other.readers if reader.side is side.other)
+        self._trial = None
+        for one in (trial, other):
+            one.pass_on(self.listener)
+
+
+class _Trial:
+    """The readers that try to make sense of one direction; their finds are held until one of them is believed."""
+
+    def __init__(self, sides: tuple[Side, ...], listener: Listener) -> None:
+        self._sides = sides
+        self._listener = listener
+        self.fed = 0
+        self.readers: list[Reader] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets what was fed: bytes are missing after it."""
+        self.readers = [
+            Reader(side, _Held(), Inflater(takeover=True, midstream=True), synced=False) for side in self._sides
+        ]
+
+    def feed(self, data: bytes, time_ns: int, packet: int) -> bool:
+        """Whether one of the readers has found frames; it is the first of `readers` then."""
+        self.fed += len(data)
+        for reader in self.readers:
+            reader.feed(data, time_ns, packet)
+        return self._found()
+
+    def finish(self, time_ns: int) -> bool:
+        """As `feed`, with what there is."""
+        for reader in self.readers:
+            if reader.state is State.SEARCHING:
+                reader.finish(time_ns)
+        return self._found()
+
+    def _found(self) -> bool:
+        self.readers.sort(key=lambda reader: reader.state is State.SEARCHING)
+        return self.readers[0].state is not State.SEARCHING
+
+    def pass_on(self, listener: Listener) -> None:
+        """Hands what was held to the listener, which takes the readers' finds from now on."""
+        for reader in self.readers:
+            held = reader.sink
+            reader.sink = listener
+            if reader.state is not State.SEARCHING and isinstance(held, _Held):
+                held.replay(listener)
+
+
+class _Held:
+    """A sink that keeps what it is given, until it is known whether to believe it."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[str, tuple[object, ...], dict[str, bool]]] = []
+
+    def text(self, side: Side, text: Text) -> None:
+        self._calls.append(("text", (side, text), {}))
+
+    def control(self, side: Side, control: Control) -> None:
+        self._calls.append(("control", (side, control), {}))
+
+    def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        self._calls.append(("unread", (side, count, time_ns, why), {}))
+
+    def violation(self, side: Side, octets: bytes, *, continues: bool, compressed: bool) -> None:
+        arguments = {"continues": continues, "compressed": compressed}
+        self._calls.append(("violation", (side, octets), arguments))
+
+    def replay(self, listener: Listener) -> None:
+        for name, arguments, named in self._calls:
+            getattr(listener, name)(*arguments, **named)
+        self._calls.clear()
+
+
+def is_tls(data: bytes) -> bool:
+    """Whether bytes begin with a TLS record header (RFC 8446 §5.1)."""
+    if len(data) < 5 or data[0] not in _TLS_RECORD_TYPES or data[1] != 3 or data[2] > 4:
+        return False
+    return int.from_bytes(data[3:5], "big") <= MAX_TLS_RECORD << 8

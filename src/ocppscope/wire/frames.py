@@ -1,0 +1,100 @@
+"""WebSocket frame headers and masks (RFC 6455 §5.2, §5.3): bytes in, numbers out. Judges nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the compiled module
+    from websockets.utils import apply_mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ocppscope.wire.link import Ints
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+OPCODES = {
+    CONTINUATION: "continuation",
+    TEXT: "text",
+    BINARY: "binary",
+    CLOSE: "close",
+    PING: "ping",
+    PONG: "pong",
+}
+
+RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
+MAX_CONTROL = 125
+"""Payload bytes of a control frame (RFC 6455 §5.5)."""
+
+WHOLE_COMPRESSED = 16
+"""Added to the header size by `whole_frames` where RSV1 is set."""
+
+
+class Header(NamedTuple):
+    """A frame header; `size` is its own length, `length` that of the payload, both in bytes."""
+
+    fin: bool
+    rsv: int
+    opcode: int
+    mask: bytes  # b"" if the frame is not masked
+    length: int
+    size: int
+    minimal: bool  # the shortest length encoding was used (RFC 6455 §5.2)
+
+    @property
+    def control(self) -> bool:
+        """Whether this is a close, ping or pong frame, or a reserved control opcode."""
+        return self.opcode >= CLOSE
+
+
+def read_header(buffer: bytes | bytearray, at: int) -> Header | None:
+    """The frame header at `at`, or None where the buffer does not hold it whole."""
+    held = len(buffer) - at
+    if held < 2:
+        return None
+    first, second = buffer[at], buffer[at + 1]
+    length = second & 0x7F
+    size, minimal = 2, True
+    if length == 126:
+        size = 4
+        length = int.from_bytes(buffer[at + 2 : at + 4], "big")
+        minimal = length > 125
+    elif length == 127:
+        size = 10
+        length = int.from_bytes(buffer[at + 2 : at + 10], "big")
+        minimal = 0xFFFF < length < 1 << 63
+    mask = b""
+    if second & 0x80:
+        mask = bytes(buffer[at + size : at + size + 4])
+        size += 4
+    if held < size:
+        return None
+    return Header(bool(first & 0x80), first & 0x70, first & 0x0F, mask, length, size, minimal)
+
+
+def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
+    """The payload without its mask; `mask` may be empty."""
+    return apply_mask(payload, mask) if mask else bytes(payload)
+
+
+def whole_frames(data: bytes | bytearray, start: Ints, length: Ints) -> NDArray[np.int64]:
+    """Which segments hold exactly one final, unfragmented text frame.
+
+    For each segment of `length` bytes at `start`: the frame's header size (2 or 4, with a mask 6 or 8, plus
+    `WHOLE_COMPRESSED` with RSV1), or 0 if it is anything else.
+    """
+    table = np.frombuffer(data, np.uint8)
+    start = np.minimum(start, len(table) - 4)
+    first = table[start]
+    second = table[start + 1]
+    short = second & 0x7F
+    extended = (table[start + 2].astype(np.int64) << 8) | table[start + 3]
+    size = np.where(short < 126, 2, 4) + ((second & 0x80) >> 7) * 4
+    expected = np.where(short < 126, short, extended)
+    text = (first == 0x81) | (first == 0xC1)
+    whole = text & (short < 127) & (size + expected == length) & ((short < 126) | (extended > 125))
+    return np.where(whole, size + np.where(first == 0xC1, WHOLE_COMPRESSED, 0), 0).astype(np.int64)

@@ -1,0 +1,324 @@
+"""Observes the HTTP phase of one TCP connection, from its first byte to the switch to WebSocket (RFC 6455 §4).
+
+    request ──► plain ──► NOT_UPGRADE ─┐ (kept alive: the next request may ask)
+       │◄──────────────────────────────┘
+       └──► upgrade: WAITING, the station's further bytes are held
+              ├── 101 ──────────► UPGRADED: held bytes are WebSocket
+              ├── other status ─► REFUSED: held bytes are the next request
+              └── not HTTP, or too many held: the response is lost; UPGRADED
+    not HTTP, head without end, 101 to another protocol ──► NOT_HTTP (or stays REFUSED), and nothing more is read
+
+Bytes in, a `Handshake` out; no I/O, no clock. It never raises at what a peer did, and never looks into WebSocket
+bytes: what follows the head is handed on in `rest_station` and `rest_csms`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from enum import Enum
+
+from msgspec.structs import replace
+
+from ocppscope.model import Handshake, Problem
+from ocppscope.wire.blanking import blank_text
+from ocppscope.wire.handshake import Opening, answer, open_handshake, unknown_opening
+from ocppscope.wire.heads import (
+    MAX_HEADER_BYTES,
+    Body,
+    HeadBuffer,
+    ResponseHead,
+    body_of,
+    concerns_upgrade,
+    has_token,
+    is_plain_request,
+    looks_like_request,
+    looks_like_response,
+    read_request,
+    read_response,
+    values_of,
+)
+
+__all__ = ["Upgrade", "UpgradeState", "is_plain_request", "looks_like_request", "looks_like_response"]
+
+MAX_HELD_BYTES = 64 * 1024
+"""Bytes of the station that are held for the answer to its upgrade; with more, the answer is taken as lost."""
+
+MAX_BODY_BYTES = 2048
+"""The start of a refusal's body that is kept."""
+
+MAX_REFUSED = 16
+"""Earlier refusals and plain requests kept a connection; of more, the oldest go."""
+
+MAX_UNANSWERED = 64
+"""Pipelined requests that wait for their answers; of more, the oldest are given up."""
+
+
+class UpgradeState(Enum):
+    """How far a connection has come on its way to WebSocket."""
+
+    WAITING = "waiting"  # a head, or the answer to an upgrade request, is not complete
+    UPGRADED = "upgraded"  # WebSocket from here on: take `rest_station` and `rest_csms`
+    REFUSED = "refused"  # the last upgrade request was refused; another may follow
+    NOT_UPGRADE = "not upgrade"  # plain HTTP so far; an upgrade may follow
+    NOT_HTTP = "not HTTP"  # nothing to be found here
+
+
+class _Exchange:
+    """One request and its answer as far as they are known."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.opening = opening
+        self._handshake = opening.handshake
+        self._body = bytearray()
+        self._coding = ""
+        self._charset = "utf-8"
+
+    def answered(self, head: ResponseHead, time_ns: int, packets: tuple[int, ...]) -> None:
+        self._handshake = answer(self.opening, head, time_ns, packets)
+        self._coding = ",".join(values_of(head.headers, "content-encoding")).strip().lower()
+        kind = ",".join(values_of(head.headers, "content-type")).lower()
+        self._charset = "latin-1" if "8859-1" in kind else "utf-8"
+
+    def add(self, problem: Problem) -> None:
+        self._handshake = replace(self._handshake, problems=(*self._handshake.problems, problem))
+
+    def keep(self, content: bytes) -> None:
+        self._body += content[: MAX_BODY_BYTES - len(self._body)]
+
+    @property
+    def handshake(self) -> Handshake:
+        if not self._body or self._handshake.upgraded:
+            return self._handshake
+        return replace(self._handshake, body=blank_text(self._decoded().decode(self._charset, "replace")))
+
+    def _decoded(self) -> bytes:
+        if self._coding not in ("gzip", "x-gzip", "deflate"):
+            return bytes(self._body) if self._coding in ("", "identity") else b""
+        try:  # 47: gzip or zlib, whichever the header says
+            return zlib.decompressobj(47).decompress(bytes(self._body), MAX_BODY_BYTES)
+        except zlib.error:
+            return b""
+
+
+class Upgrade:
+    """The HTTP phase of one TCP connection; the same result however each side's bytes are cut.
+
+    Feed `request` and `response` in the order seen until `state` is UPGRADED, then take the rests once and stop
+    (what is fed afterwards is added to the rests). `handshake` is the latest upgrade request, with or without its
+    answer, or the 101 that was seen without a request (method ""). `problems` are those of no handshake.
+    """
+
+    def __init__(self) -> None:
+        self.state = UpgradeState.WAITING
+        self.problems: tuple[Problem, ...] = ()
+        self._stopped = False
+        self._current: _Exchange | None = None  # the latest upgrade
+        self._past: deque[_Exchange] = deque(maxlen=MAX_REFUSED)
+        self._unanswered: deque[_Exchange] = deque()
+        self._answering: _Exchange | None = None  # whose response body is being read
+        self._request_head = HeadBuffer()
+        self._response_head = HeadBuffer()
+        self._request_body: Body | None = None
+        self._response_body: Body | None = None
+        self._held: list[tuple[bytes, int, int]] | None = None  # not None: an upgrade request has no answer yet
+        self._held_bytes = 0
+        self._rest_station = bytearray()
+        self._rest_csms = bytearray()
+
+    @property
+    def handshake(self) -> Handshake | None:
+        """The latest upgrade as far as it is known."""
+        return self._current.handshake if self._current else None
+
+    @property
+    def refused(self) -> list[Handshake]:
+        """Earlier refused upgrades and plain requests, oldest first, at most `MAX_REFUSED`."""
+        return [exchange.handshake for exchange in self._past]
+
+    @property
+    def rest_station(self) -> bytes:
+        """WebSocket bytes of the station that came with or before the end of the handshake."""
+        return bytes(self._rest_station)
+
+    @property
+    def rest_csms(self) -> bytes:
+        """WebSocket bytes of the CSMS that came with the end of the handshake."""
+        return bytes(self._rest_csms)
+
+    def request(self, data: bytes, time_ns: int, packet: int) -> None:
+        """Bytes from client to server, in order."""
+        while data and not self._stopped:
+            if self.state is UpgradeState.UPGRADED:
+                self._rest_station += data
+                return
+            if self._request_body is not None:
+                _, data = self._request_body.feed(data)
+                self._request_body = None if self._request_body.done else self._request_body
+            elif self._held is not None:
+                self._hold(data, time_ns, packet)
+                return
+            else:
+                data = self._feed_request(data, time_ns, packet)
+
+    def _feed_request(self, data: bytes, time_ns: int, packet: int) -> bytes:
+        block, rest = self._request_head.feed(data, packet)
+        if looks_like_request(self._request_head.data) is False:
+            self._not_http("the client sends")
+        elif block is not None:
+            self._on_request(block, time_ns)
+        elif self._request_head.too_large:
+            self._too_large("request")
+        return rest
+
+    def _on_request(self, block: bytes, time_ns: int) -> None:
+        head = read_request(block)
+        exchange = _Exchange(open_handshake(head, time_ns, self._request_head.take_packets()))
+        body = body_of(head.headers, response=False)
+        self._request_body = None if body.done else body
+        self._unanswered.append(exchange)
+        if len(self._unanswered) > MAX_UNANSWERED and self._unanswered[0] is not self._current:
+            self._past.append(self._unanswered.popleft())
+        if exchange.opening.upgrade:
+            self._set_current(exchange)
+            self._held, self._held_bytes = [], 0
+            self.state = UpgradeState.WAITING
+        elif self._current is None:
+            self.state = UpgradeState.NOT_UPGRADE
+
+    def _set_current(self, exchange: _Exchange) -> None:
+        if self._current is not None:
+            self._past.append(self._current)
+        self._current = exchange
+
+    def _hold(self, data: bytes, time_ns: int, packet: int) -> None:
+        assert self._held is not None
+        self._held.append((data, time_ns, packet))
+        self._held_bytes += len(data)
+        if self._held_bytes > MAX_HELD_BYTES:
+            if looks_like_request(b"".join(piece[0] for piece in self._held[:16])):
+                self._release()
+            else:
+                self.response_lost()
+
+    def _release(self) -> None:
+        """The answer was no 101, so that what the station sent since is HTTP again."""
+        held, self._held = self._held or [], None
+        for piece in held:
+            self.request(*piece)
+
+    def response_lost(self) -> None:
+        """Take an unanswered upgrade request as granted: the capture lacks the answer, and WebSocket follows."""
+        if self.state is UpgradeState.WAITING and self._held is not None and self._current is not None:
+            self._current.add(Problem("http.response-lost", "the answer to the upgrade request was not captured"))
+            self._switch()
+
+    def _switch(self) -> None:
+        self.state = UpgradeState.UPGRADED
+        for data, _, _ in self._held or ():
+            self._rest_station += data
+        self._held = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._request_head.clear()
+        self._response_head.clear()
+        self._request_body = self._response_body = self._answering = None
+        self._unanswered.clear()
+
+    def response(self, data: bytes, time_ns: int, packet: int) -> None:
+        """Bytes from server to client, in order."""
+        while data and not self._stopped:
+            if self.state is UpgradeState.UPGRADED:
+                self._rest_csms += data
+                return
+            if self._response_body is not None:
+                content, data = self._response_body.feed(data)
+                if self._answering is not None:
+                    self._answering.keep(content)
+                self._response_body = None if self._response_body.done else self._response_body
+            else:
+                data = self._feed_response(data, time_ns, packet)
+
+    def _feed_response(self, data: bytes, time_ns: int, packet: int) -> bytes:
+        block, rest = self._response_head.feed(data, packet)
+        if looks_like_response(self._response_head.data) is False:
+            return self._on_no_response()
+        if block is not None:
+            self._on_response(block, time_ns)
+        elif self._response_head.too_large:
+            self._too_large("response")
+        return rest
+
+    def _on_no_response(self) -> bytes:
+        """Bytes that are no response: WebSocket, if an upgrade waits for its answer. Returns them in that case."""
+        data = bytes(self._response_head.data)
+        self.response_lost()
+        if self.state is UpgradeState.UPGRADED:
+            return data
+        self._not_http("the server sends")
+        return b""
+
+    def _on_response(self, block: bytes, time_ns: int) -> None:
+        packets = self._response_head.take_packets()
+        upgrade = any(exchange.opening.upgrade for exchange in self._unanswered)
+        head = read_response(block, strict=upgrade or b" 101" in block[:16])
+        if head.status == 101:
+            self._on_switch(head, time_ns, packets)
+        elif head.status == 0 or head.status >= 200:
+            self._on_final(head, time_ns, packets)
+
+    def _on_switch(self, head: ResponseHead, time_ns: int, packets: tuple[int, ...]) -> None:
+        while self._unanswered and not self._unanswered[0].opening.upgrade:
+            self._past.append(self._unanswered.popleft())
+        asked = self._unanswered.popleft() if self._unanswered else None
+        other = bool(values_of(head.headers, "upgrade")) and not has_token(head.headers, "upgrade", "websocket")
+        if asked is None and (other or not concerns_upgrade(head.headers)):
+            self._give_up(
+                Problem("http.other-protocol", "the connection switches to a protocol other than WebSocket")
+            )
+            return
+        exchange = asked or self._unasked(time_ns)
+        exchange.answered(head, time_ns, packets)
+        if self._held_bytes and self._held:
+            text = f"{self._held_bytes} bytes of the station came before the answer to its upgrade (RFC 6455 §4.1)"
+            exchange.add(Problem("http.early-frames", text))
+        self._switch()
+
+    def _unasked(self, time_ns: int) -> _Exchange:
+        """A 101 without an upgrade request: the last plain request stands for it if that has no answer."""
+        exchange = self._past.pop() if self._past and self._past[-1].handshake.status is None else None
+        exchange = exchange or _Exchange(unknown_opening(time_ns))
+        self._set_current(exchange)
+        return exchange
+
+    def _on_final(self, head: ResponseHead, time_ns: int, packets: tuple[int, ...]) -> None:
+        exchange = self._unanswered.popleft() if self._unanswered else _Exchange(unknown_opening(time_ns))
+        exchange.answered(head, time_ns, packets)
+        method = exchange.opening.handshake.method
+        tunnel = method == "CONNECT" and 200 <= head.status < 300
+        bare = method == "HEAD" or head.status in (204, 304) or tunnel
+        body = Body(0) if bare else body_of(head.headers, response=True)
+        self._response_body, self._answering = (None if body.done else body), exchange
+        if exchange is not self._current:
+            self._past.append(exchange)
+            if self._current is None:
+                self.state = UpgradeState.NOT_UPGRADE
+            return
+        self.state = UpgradeState.REFUSED
+        self._release()
+
+    def _not_http(self, who: str) -> None:
+        self._give_up(Problem("http.not-http", f"{who} what is not HTTP/1"))
+
+    def _too_large(self, what: str) -> None:
+        text = f"a {what} head has no end after {MAX_HEADER_BYTES} bytes"
+        self._give_up(Problem("http.header-too-large", text))
+
+    def _give_up(self, problem: Problem) -> None:
+        self.problems = (*self.problems, problem)
+        self._stopped = True
+        if self.state is not UpgradeState.REFUSED:
+            self.state = UpgradeState.NOT_HTTP
+        self._held = None
+        self._forget()

@@ -1,0 +1,378 @@
+"""From TCP segments to ordered bytes, one connection at a time (RFC 9293 §3.4).
+
+    segment in order ──► delivered
+    segment ahead ─────► held until the hole is filled, given up, or the capture ends
+    segment behind ────► retransmission: the first copy wins, another content is a Problem
+    ACK of bytes that the capture does not hold ──► the connection *stalls* for a moment, since captures swap
+        packets of the two directions; then the bytes are declared lost, before the packet with the ACK is read,
+        so that a CALL behind the hole is still seen before its answer
+
+A hole that the receiver has not acknowledged is waited for: the retransmission is on its way. Nothing here knows
+what the bytes mean. Sequence numbers are 32 bits and wrap; positions in a hole are counted from its start.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ocppscope.model import Problem
+from ocppscope.wire.link import ACK, FIN, RST, SYN
+
+MODULUS = 0xFFFF_FFFF
+MAX_JUMP = 64 << 20
+"""Bytes that a segment or ACK may lie ahead and still be believed; beyond it, the packet is ignored."""
+MAX_HELD_BYTES = 4 << 20
+"""Bytes that wait behind one hole; with more, the hole is given up."""
+MAX_HELD_SEGMENTS = 4096
+"""Segments that wait behind one hole."""
+STALL_PACKETS = 12
+"""Packets of a connection that wait for bytes which were acknowledged but not captured yet."""
+STALL_NS = 50_000_000
+"""How long they wait, in capture time."""
+HOLE_WAIT_NS = 120_000_000_000
+"""How long a hole that nobody acknowledged is waited for, in capture time."""
+ONE_SIDED_WAIT_NS = 5_000_000_000
+"""The same where the capture has only one direction, so that no ACK can tell."""
+
+
+class Segment(NamedTuple):
+    """One TCP segment. `missing` counts payload bytes beyond `data` that the capture does not hold."""
+
+    direction: int
+    seq: int
+    ack: int
+    flags: int
+    data: bytes
+    missing: int
+    time_ns: int
+    packet: int
+
+
+class Stream(Protocol):
+    """Who takes the ordered bytes."""
+
+    def data(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
+        """The next bytes of a direction."""
+
+    def gap(self, direction: int, lost: int, time_ns: int, why: str) -> None:
+        """`lost` bytes of a direction are not in the capture; what follows comes after them."""
+
+    def problem(self, direction: int, problem: Problem, time_ns: int) -> None:
+        """Something odd about the segments of a direction."""
+
+    def closed(self, direction: int, how: str, time_ns: int, packet: int) -> None:
+        """A direction ended ("FIN"), or both did ("RST")."""
+
+
+class Half:
+    """One direction. `next` is the sequence number of the next byte to deliver; None until one is seen."""
+
+    __slots__ = ("delivered", "ended", "held", "held_bytes", "isn", "next", "phantom", "resent", "swapped", "tail")
+
+    def __init__(self) -> None:
+        self.next: int | None = None
+        self.isn: int | None = None
+        self.held: list[_Held] = []  # sorted, without overlaps
+        self.held_bytes = 0
+        self.tail = b""  # the last delivered segment, to compare retransmissions with
+        self.delivered = False
+        self.ended = False
+        self.phantom = False  # one byte was acknowledged that may have been an uncaptured FIN
+        self.resent = 0  # retransmitted segments
+        self.swapped = 0  # segments that came ahead of a hole
+
+
+class _Held(NamedTuple):
+    start: int  # distance from the hole's start
+    data: bytes
+    missing: int
+    fin: bool
+    time_ns: int
+    packet: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + len(self.data) + self.missing
+
+
+class Assembler:
+    """Orders the segments of one connection.
+
+    `plain` says that nothing is held, stalled or over: then a caller may deliver a segment whose `seq` is
+    `halves[direction].next` and whose ACK acknowledges nothing unseen by itself, and advance `next` and `tail`.
+    """
+
+    __slots__ = ("_hole_since", "_stalled", "_starving", "deadline", "halves", "over", "plain", "stream")
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.halves = (Half(), Half())
+        self.plain = True
+        self.over = False
+        self.deadline: int | None = None  # capture time at which `expire` has something to do
+        self._stalled: list[Segment] = []
+        self._starving = 0  # the direction whose bytes a stalled connection waits for
+        self._hole_since = [0, 0]
+
+    def restarts(self, segment: Segment) -> bool:
+        """Whether this SYN opens another connection on the same addresses and ports."""
+        half = self.halves[segment.direction]
+        if not segment.flags & SYN or half.next is None:
+            return False
+        return segment.seq != half.isn and (self.over or half.delivered or half.isn is not None)
+
+    def add(self, segment: Segment) -> None:
+        """Takes the next captured segment."""
+        if self.over:
+            return
+        if self._stalled:
+            self._while_stalled(segment)
+        else:
+            self._take(segment, patient=True)
+        self._settle()
+
+    def expire(self, time_ns: int) -> None:
+        """Gives up a stall whose time is over."""
+        if self._stalled and self.deadline is not None and time_ns > self.deadline:
+            self._release(patient=False)
+            self._settle()
+
+    def finish(self, time_ns: int) -> None:
+        """The capture ends: delivers what was held, with the holes named."""
+        if self._stalled:
+            self._release(patient=False)
+        for direction, half in enumerate(self.halves):
+            while half.held:
+                self._give_up(direction, half.held[0].start, time_ns, "the capture ends before they were sent again")
+        self._settle()
+
+    def _settle(self) -> None:
+        first, second = self.halves
+        self.plain = not (self._stalled or first.held or second.held or self.over or first.phantom or second.phantom)
+        if not self._stalled:
+            self.deadline = None
+
+    # --- acknowledgements of unseen bytes -------------------------------------------------------------------
+
+    def _unseen(self, segment: Segment) -> int:
+        """How many bytes of the other direction this segment acknowledges that were not captured."""
+        if not segment.flags & ACK or segment.flags & RST:
+            return 0
+        peer = self.halves[1 - segment.direction]
+        if peer.next is None:
+            peer.next = segment.ack
+            return 0
+        distance = (segment.ack - peer.next) & MODULUS
+        return distance if distance < MAX_JUMP else 0
+
+    def _while_stalled(self, segment: Segment) -> None:
+        starving = self._starving
+        if segment.direction == starving and segment.data and self._fills(segment):
+            self._place(segment)
+            if not self._unseen(self._stalled[0]):
+                self._release(patient=True)
+            return
+        self._stalled.append(segment)
+        late = segment.time_ns - self._stalled[0].time_ns > STALL_NS
+        if late or len(self._stalled) > STALL_PACKETS:
+            self._release(patient=False)
+
+    def _fills(self, segment: Segment) -> bool:
+        after = self.halves[segment.direction].next
+        return after is not None and _distance(after, segment.seq) <= 0 and not segment.flags & SYN
+
+    def _release(self, *, patient: bool) -> None:
+        stalled, self._stalled = self._stalled, []
+        self.deadline = None
+        for position, segment in enumerate(stalled):
+            self._take(segment, patient=patient)
+            if self._stalled:
+                self._stalled += stalled[position + 1 :]
+                return
+
+    # --- one segment ----------------------------------------------------------------------------------------
+
+    def _take(self, segment: Segment, *, patient: bool) -> None:
+        direction = segment.direction
+        half = self.halves[direction]
+        if segment.flags & SYN:
+            self._synchronise(half, segment)
+        elif half.next is None:
+            half.next = segment.seq
+        unseen = self._unseen(segment)
+        if unseen:
+            if patient:
+                self._stalled = [segment]
+                self._starving = 1 - direction
+                self.deadline = segment.time_ns + STALL_NS
+                return
+            self._lose_acknowledged(1 - direction, unseen, segment.time_ns)
+        if segment.flags & RST:
+            self._reset(segment)
+        else:
+            self._place(segment)
+
+    def _synchronise(self, half: Half, segment: Segment) -> None:
+        if half.isn is None and not half.delivered:
+            half.isn = segment.seq
+            half.next = (segment.seq + 1) & MODULUS
+
+    def _reset(self, segment: Segment) -> None:
+        for direction, half in enumerate(self.halves):
+            while half.held:
+                self._give_up(direction, half.held[0].start, segment.time_ns, "the connection was reset before")
+        if not self.over:
+            self.over = True
+            self.stream.closed(segment.direction, "RST", segment.time_ns, segment.packet)
+
+    def _lose_acknowledged(self, direction: int, unseen: int, time_ns: int) -> None:
+        half = self.halves[direction]
+        if unseen == 1 and not half.held and not half.ended:
+            half.phantom = True
+            assert half.next is not None
+            half.next = (half.next + 1) & MODULUS
+            return
+        lost = min(unseen, half.held[0].start) if half.held else unseen
+        self._give_up(direction, lost, time_ns, "they were acknowledged, but the capture does not hold them")
+        # Bytes behind the hole may be acknowledged and missing as well.
+        if half.held and unseen > half.held[0].start >= 0 and half.next is not None:
+            rest = unseen - lost
+            if rest > half.held[0].start:
+                self._lose_acknowledged(direction, rest, time_ns)
+
+    def _place(self, segment: Segment) -> None:
+        direction, seq, _, flags, data, missing, time_ns, packet = segment
+        half = self.halves[direction]
+        assert half.next is not None
+        if flags & SYN:
+            seq = (seq + 1) & MODULUS
+        fin = bool(flags & FIN)
+        if not data and not missing and not fin:
+            return
+        start = _distance(half.next, seq)
+        if start > 0 and not half.delivered and half.isn is None and start == 1:
+            half.next, start = seq, 0  # the first thing seen was a keep-alive probe, one byte behind
+        if start > MAX_JUMP or start < -MAX_JUMP or half.ended:
+            half.resent += start <= 0
+            return
+        if half.phantom and start >= 0 and data:
+            half.phantom = False
+            self.stream.gap(direction, 1, time_ns, "it was acknowledged, but the capture does not hold it")
+        if start < 0:
+            half.resent += 1
+            self._compare(direction, half, data, -start, time_ns)
+            data, missing = data[-start:], missing + min(0, len(data) + start)
+            start = 0
+            if missing < 0 or not (data or missing or fin):
+                return
+        if start > 0:
+            half.swapped += 1
+        held = _Held(start, data, missing, fin, time_ns, packet)
+        if start == 0 and not half.held:
+            self._deliver(direction, held, time_ns)
+        else:
+            self._hold(direction, half, held)
+
+    def _compare(self, direction: int, half: Half, data: bytes, behind: int, time_ns: int) -> None:
+        """Compares a retransmission that starts `behind` bytes before `next` with what was delivered last."""
+        tail = half.tail
+        first = max(0, behind - len(tail))
+        old = tail[len(tail) - behind + first :] if behind <= len(tail) else tail
+        new = data[first : first + len(old)]
+        if new != old[: len(new)]:
+            self.stream.problem(direction, _CONFLICT, time_ns)
+
+    # --- holes ----------------------------------------------------------------------------------------------
+
+    def _hold(self, direction: int, half: Half, new: _Held) -> None:
+        if not half.held:
+            self._hole_since[direction] = new.time_ns
+        for piece in self._uncovered(direction, half, new):
+            half.held.append(piece)
+            half.held_bytes += len(piece.data)
+        half.held.sort(key=lambda piece: piece.start)
+        self._drain(direction, half, new.time_ns)
+        other = self.halves[1 - direction]
+        wait = ONE_SIDED_WAIT_NS if other.isn is None and not other.delivered else HOLE_WAIT_NS
+        while half.held and (
+            half.held_bytes > MAX_HELD_BYTES
+            or len(half.held) > MAX_HELD_SEGMENTS
+            or new.time_ns - self._hole_since[direction] > wait
+        ):
+            self._give_up(direction, half.held[0].start, new.time_ns, "they were not seen in time")
+
+    def _uncovered(self, direction: int, half: Half, new: _Held) -> list[_Held]:
+        """The parts of a segment that no held one covers; what is covered is compared."""
+        pieces = []
+        start, data = new.start, new.data
+        for old in half.held:
+            if old.start >= start + len(data):
+                break
+            if old.stop <= start:
+                continue
+            if old.start > start:
+                pieces.append(_Held(start, data[: old.start - start], 0, False, new.time_ns, new.packet))
+            low, high = max(old.start, start), min(old.start + len(old.data), start + len(data))
+            if old.data[low - old.start : high - old.start] != data[low - start : high - start]:
+                self.stream.problem(direction, _CONFLICT, new.time_ns)
+            skip = min(old.stop - start, len(data))
+            start, data = start + skip, data[skip:]
+        if data or ((new.missing or new.fin) and not any(old.start <= start < old.stop for old in half.held)):
+            pieces.append(_Held(start, data, new.missing, new.fin, new.time_ns, new.packet))
+        return pieces
+
+    def _drain(self, direction: int, half: Half, time_ns: int) -> None:
+        """Delivers what is held from the hole's start on; it could be read at `time_ns` or when it came."""
+        advanced = 0
+        while half.held and half.held[0].start <= advanced:
+            held = half.held.pop(0)
+            half.held_bytes -= len(held.data)
+            behind = advanced - held.start
+            if behind < len(held.data) or held.missing or held.fin:
+                kept = held._replace(data=held.data[behind:])
+                self._deliver(direction, kept, max(time_ns, held.time_ns))
+                advanced += len(kept.data) + kept.missing
+            if half.ended:
+                half.held.clear()
+                half.held_bytes = 0
+        if advanced and half.held:
+            half.held = [held._replace(start=held.start - advanced) for held in half.held]
+            self._hole_since[direction] = half.held[0].time_ns
+
+    def _give_up(self, direction: int, lost: int, time_ns: int, why: str) -> None:
+        half = self.halves[direction]
+        assert half.next is not None
+        half.next = (half.next + lost) & MODULUS
+        half.tail = b""
+        half.held = [held._replace(start=held.start - lost) for held in half.held]
+        if lost:
+            self.stream.gap(direction, lost, half.held[0].time_ns if half.held else time_ns, why)
+        if half.held:
+            self._hole_since[direction] = half.held[-1].time_ns
+            self._drain(direction, half, half.held[0].time_ns)
+
+    def _deliver(self, direction: int, held: _Held, time_ns: int) -> None:
+        half = self.halves[direction]
+        assert half.next is not None
+        half.next = (half.next + len(held.data) + held.missing) & MODULUS
+        if held.data:
+            half.delivered = True
+            half.tail = held.data
+            self.stream.data(direction, held.data, time_ns, held.packet)
+        if held.missing:
+            half.tail = b""
+            self.stream.gap(direction, held.missing, time_ns, "the capture was cut by its snap length")
+        if held.fin:
+            half.next = (half.next + 1) & MODULUS
+            half.ended = True
+            self.stream.closed(direction, "FIN", time_ns, held.packet)
+
+
+_CONFLICT = Problem(
+    "tcp.overlap-conflict", "Bytes were sent twice with different content; the first copy is the one that is read."
+)
+
+
+def _distance(here: int, there: int) -> int:
+    """How far `there` lies ahead of `here` (negative: behind), modulo 2**32 (RFC 9293 §3.4)."""
+    return ((there - here + 0x8000_0000) & MODULUS) - 0x8000_0000

@@ -1,0 +1,588 @@
+"""The lenient WebSocket observer: the bytes of one direction in, texts and control frames out (RFC 6455 §5).
+
+    SEARCHING ──► a frame chain that reads well ──► SYNCED ──► Close frame ──► CLOSING
+        ▲                                             │
+        └────────── bytes lost over a frame header ───┘
+
+An endpoint must fail the connection at the first violation; an observer states it and goes on. Where it cannot tell
+where a frame starts (a capture that begins in the middle, lost bytes) it searches: the first position from which a
+chain of frames reads well, judged on bytes alone, so that the result does not depend on how they were cut.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ocppscope.model import Problem, Side
+from ocppscope.wire.frames import CLOSE, CONTINUATION, MAX_CONTROL, OPCODES, RSV1, TEXT, Header, read_header, unmask
+
+if TYPE_CHECKING:
+    from ocppscope.wire.inflate import Inflater
+
+MAX_MESSAGE_BYTES = 16 << 20
+"""Payload bytes of one message that are kept; frames beyond it are passed over and said to be."""
+MAX_BELIEVABLE = 1 << 40
+"""A frame length from which the header is taken for garbage instead of for a huge frame."""
+MAX_SEARCH_BYTES = 1 << 18
+"""Bytes held while searching for the start of a frame; the older half is then given up."""
+MAX_NAMED_PACKETS = 64
+"""Packets that one message names as its origin; of more, the first ones and the last."""
+MAX_FRAME_PROBLEMS = 16
+"""Problems stated of one message."""
+ENOUGH_EVIDENCE = 3
+"""What a chain of frames must score before it is believed."""
+
+_OCPP_START = re.compile(rb'\s*\[\s*[2-6]\s*,\s*["0-9-]')
+_OCPP_PREFIX_BYTES = 5
+_FRAME_STARTS = (
+    re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x00-\x7f]|\Z)"),
+    re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x80-\xff]|\Z)"),
+)
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+
+class State(Enum):
+    """What the reader knows of where frames start."""
+
+    SEARCHING = auto()
+    SYNCED = auto()
+    CLOSING = auto()
+
+
+class Origin(NamedTuple):
+    """When a frame or message was whole, and where it came from."""
+
+    time_ns: int
+    packets: tuple[int, ...]
+
+
+class Text(NamedTuple):
+    """A whole data message."""
+
+    payload: bytes  # inflated
+    origin: Origin
+    wire_size: int
+    frames: int = 1
+    compressed: bool = False
+    binary: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+class Control(NamedTuple):
+    """A ping, pong, close or reserved control frame."""
+
+    opcode: int
+    payload: bytes
+    origin: Origin
+    code: int | None = None
+    reason: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class Sink(Protocol):
+    """Who takes what was read."""
+
+    def text(self, side: Side, text: Text) -> None:
+        """A data message."""
+
+    def control(self, side: Side, control: Control) -> None:
+        """A control frame."""
+
+    def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        """`count` captured bytes that could not be read as frames."""
+
+    def violation(self, side: Side, octets: bytes, *, continues: bool, compressed: bool) -> None:
+        """The first frame of a direction that breaks a rule, for the judge; `continues` within a message."""
+
+
+class _Open:
+    """A message whose final frame has not come."""
+
+    __slots__ = ("binary", "compressed", "damaged", "frames", "octets", "packets", "problems", "wire_size")
+
+    def __init__(self, *, compressed: bool, binary: bool) -> None:
+        self.compressed = compressed
+        self.binary = binary
+        self.octets = bytearray()
+        self.packets: list[int] = []
+        self.problems: list[Problem] = []
+        self.frames = 0
+        self.wire_size = 0
+        self.damaged = False
+
+
+class Reader:
+    """Reads one direction. `masked` is None while it is not known whether these bytes come from the station."""
+
+    __slots__ = (
+        "_buffer",
+        "_damage",
+        "_inflater",
+        "_judged",
+        "_marks",
+        "_message",
+        "_pass_over",
+        "idle",
+        "masked",
+        "side",
+        "sink",
+        "state",
+    )
+
+    def __init__(self, side: Side, sink: Sink, inflater: Inflater | None, *, synced: bool = True) -> None:
+        self.side = side
+        self.sink = sink
+        self.masked = side is Side.STATION
+        self.state = State.SYNCED if synced else State.SEARCHING
+        self.idle = synced
+        self._inflater = inflater
+        self._buffer = bytearray()
+        self._marks: list[tuple[int, int, int]] = []  # (end in the buffer, time, packet)
+        self._message: _Open | None = None
+        self._damage: list[tuple[int, int]] = []  # holes in the buffer: (start, length)
+        self._pass_over = 0  # payload bytes of an oversized frame still to come
+        self._judged = False
+
+    # --- input ------------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes, time_ns: int, packet: int) -> None:
+        """The next bytes of the direction."""
+        if self._pass_over:
+            taken = min(self._pass_over, len(data))
+            self._pass_over -= taken
+            data = data[taken:]
+            if not data:
+                return
+        self._buffer += data
+        self._marks.append((len(self._buffer), time_ns, packet))
+        self._read()
+
+    @property
+    def inflates(self) -> bool:
+        """Whether RSV1 means compression here."""
+        return self._inflater is not None
+
+    def checked(self, payload: bytes, time_ns: int, packet: int, wire_size: int, *, compressed: bool) -> Text:
+        """An uncompressed or inflated text that came as one whole frame while `idle`, looked at for UTF-8."""
+        problems: tuple[Problem, ...] = ()
+        if not _is_utf8(payload):
+            problems = (_NOT_UTF8,)
+            self._blame_text(payload)
+        return Text(payload, Origin(time_ns, (packet,)), wire_size, 1, compressed, False, problems)
+
+    def _blame_text(self, payload: bytes) -> None:
+        if not self._judged:
+            self._judged = True
+            self.sink.violation(self.side, _frame_of(payload, self.masked), continues=False, compressed=False)
+
+    def whole_text(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> Text:
+        """A compressed text that came as one whole frame while `idle`: `feed`'s result at a lower price."""
+        text, problems = self._inflate(payload)
+        return Text(text, Origin(time_ns, (packet,)), wire_size, 1, True, False, problems)
+
+    def gap(self, lost: int, time_ns: int) -> None:
+        """`lost` bytes are missing before what will be fed next."""
+        if self._pass_over:
+            taken = min(self._pass_over, lost)
+            self._pass_over -= taken
+            lost -= taken
+        if not lost:
+            return
+        rest = self._rest_of_frame()
+        if self.state is not State.SEARCHING and lost <= rest:
+            self._damage.append((len(self._buffer), lost))
+            self._buffer += bytes(lost)
+            if self._marks:
+                _, _, packet = self._marks[-1]
+                self._marks.append((len(self._buffer), time_ns, packet))
+            self._read()
+            return
+        self._abandon(rest, time_ns)
+        if self._inflater is not None:
+            self._inflater.lose(max(lost - rest, 0))
+        self._message = None
+        self._clear()
+        self.state = State.SEARCHING
+        self.idle = False
+
+    def finish(self, time_ns: int) -> None:
+        """No more bytes will come: says what is unfinished."""
+        if self.state is State.SEARCHING:
+            if self._buffer and not self._search(final=True):
+                self.sink.unread(self.side, len(self._buffer), time_ns, "no frame could be recognised in them")
+                self._clear()
+                return
+            self._read_frames()
+        self._abandon(self._rest_of_frame(), time_ns)
+        if self._message is not None:
+            self._message.problems.append(Problem("ws.unfinished-message", "Its final fragment never came."))
+            self._complete(self._message, Origin(time_ns, tuple(self._message.packets)), whole=False)
+            self._message = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._buffer.clear()
+        self._marks.clear()
+        self._damage.clear()
+
+    # --- frames -----------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        if self.state is State.SEARCHING and not self._search(final=False):
+            return
+        self._read_frames()
+
+    def _read_frames(self) -> None:
+        at = 0
+        buffer = self._buffer
+        while (header := read_header(buffer, at)) is not None:
+            stop = at + header.size + header.length
+            if header.length > MAX_MESSAGE_BYTES:
+                at = self._oversized(header, at)
+                if self.state is State.SEARCHING:
+                    return
+                break
+            if len(buffer) < stop:
+                break
+            self._frame(header, at, stop)
+            at = stop
+        self._consume(at)
+        self.idle = not buffer and self._message is None and self.state is State.SYNCED
+
+    def _consume(self, count: int) -> None:
+        if not count:
+            return
+        if count == len(self._buffer):
+            self._clear()
+            return
+        del self._buffer[:count]
+        self._marks = [(stop - count, time, packet) for stop, time, packet in self._marks if stop > count]
+        self._damage = [(start - count, length) for start, length in self._damage if start + length > count]
+
+    def _origin(self, start: int, stop: int) -> Origin:
+        packets: list[int] = []
+        time_ns = 0
+        for end, time, packet in self._marks:
+            if end <= start:
+                continue
+            if not packets or packets[-1] != packet:
+                packets.append(packet)
+            time_ns = max(time_ns, time)
+            if end >= stop:
+                break
+        return Origin(time_ns, _named(packets))
+
+    def _frame(self, header: Header, at: int, stop: int) -> None:
+        holes = [hole for hole in self._damage if at < hole[0] + hole[1] and hole[0] < stop]
+        origin = self._origin(at, stop)
+        problems = self._violations(header)
+        if problems and not self._judged:
+            self._judged = True
+            message = self._message
+            self.sink.violation(
+                self.side,
+                bytes(self._buffer[at:stop]),
+                continues=message is not None,
+                compressed=message is not None and message.compressed,
+            )
+        raw = self._buffer[at + header.size : stop]
+        payload = unmask(raw, header.mask)
+        if holes:
+            lost = sum(length for _, length in holes)
+            payload = payload[: max(0, holes[0][0] - at - header.size)]
+            words = f"{lost} of the frame's {header.length} payload bytes were not captured."
+            problems.append(Problem("ws.lost-bytes", words))
+        if header.control:
+            self._control(header, payload, origin, problems)
+        else:
+            self._data(header, payload, origin, problems, damaged=bool(holes))
+
+    def _violations(self, header: Header) -> list[Problem]:
+        """What RFC 6455 §5 forbids in this header, given the state of the direction."""
+        found = []
+        if bool(header.mask) != self.masked:
+            found.append(_UNMASKED if self.masked else _MASKED)
+        if header.rsv & ~RSV1 or (header.rsv and (self._inflater is None or header.control)):
+            found.append(_RESERVED_BITS)
+        elif header.rsv and header.opcode == CONTINUATION:
+            found.append(_RSV1_CONTINUATION)
+        if header.opcode not in OPCODES:
+            found.append(Problem("ws.reserved-opcode", f"Opcode {header.opcode} is reserved (RFC 6455 §5.2)."))
+        if not header.minimal:
+            found.append(_LONG_LENGTH)
+        if header.control:
+            if not header.fin:
+                found.append(_FRAGMENTED_CONTROL)
+            if header.length > MAX_CONTROL:
+                words = f"A control frame has {header.length} payload bytes; 125 are allowed (RFC 6455 §5.5)."
+                found.append(Problem("ws.control-too-long", words))
+        elif (header.opcode == CONTINUATION) != (self._message is not None):
+            found.append(_CONTINUATION_OF_NOTHING if self._message is None else _INTERLEAVED)
+        if self.state is State.CLOSING:
+            found.append(_AFTER_CLOSE)
+        return found
+
+    def _control(self, header: Header, payload: bytes, origin: Origin, problems: list[Problem]) -> None:
+        code, reason = None, ""
+        if header.opcode == CLOSE:
+            code, reason, more = read_close(payload)
+            problems += more
+            self.state = State.CLOSING
+            if more and not self._judged:
+                self._judged = True
+                mask = bytes(4) if self.masked else b""
+                octets = bytes([0x88, len(payload) | len(mask) << 5]) + mask + payload
+                self.sink.violation(self.side, octets, continues=False, compressed=False)
+        self.sink.control(self.side, Control(header.opcode, payload, origin, code, reason, tuple(problems)))
+
+    def _data(
+        self, header: Header, payload: bytes, origin: Origin, problems: list[Problem], *, damaged: bool
+    ) -> None:
+        message = self._message
+        if header.opcode != CONTINUATION and message is not None:
+            self._message = None
+            message.problems.append(Problem("ws.unfinished-message", "Its final fragment never came."))
+            self._complete(message, Origin(origin.time_ns, tuple(message.packets)), whole=False)
+            message = None
+        if message is None:
+            compressed = bool(header.rsv & RSV1) and self._inflater is not None
+            binary = header.opcode not in (TEXT, CONTINUATION)
+            message = _Open(compressed=compressed, binary=binary)
+        message.frames += 1
+        message.wire_size += header.size + header.length
+        message.damaged |= damaged
+        message.problems += problems[: MAX_FRAME_PROBLEMS - len(message.problems)]
+        message.packets = list(_named([*message.packets, *origin.packets]))
+        room = MAX_MESSAGE_BYTES - len(message.octets)
+        if len(payload) > room:
+            message.damaged = True
+            message.problems.append(_TOO_LARGE)
+            payload = payload[:room]
+        message.octets += payload
+        if header.fin:
+            self._message = None
+            self._complete(message, Origin(origin.time_ns, tuple(message.packets)), whole=True)
+        else:
+            self._message = message
+
+    def _complete(self, message: _Open, origin: Origin, *, whole: bool) -> None:
+        payload, problems = bytes(message.octets), list(message.problems)
+        if message.compressed and self._inflater is not None:
+            if message.damaged or not whole:
+                self._inflater.lose(message.wire_size)
+                payload = b""
+                problems.append(Problem("ws.context-lost", "A part of this compressed message was not captured."))
+            else:
+                payload, more = self._inflate(payload)
+                problems += more
+        if not message.binary and not problems and not _is_utf8(payload):
+            problems.append(_NOT_UTF8)
+            self._blame_text(payload)
+        self.sink.text(
+            self.side,
+            Text(
+                payload,
+                origin,
+                message.wire_size,
+                message.frames,
+                message.compressed,
+                message.binary,
+                tuple(problems),
+            ),
+        )
+
+    def _inflate(self, payload: bytes) -> tuple[bytes, tuple[Problem, ...]]:
+        assert self._inflater is not None
+        text, problem, _ = self._inflater.message(payload)
+        return text, (problem,) if problem else ()
+
+    def _oversized(self, header: Header, at: int) -> int:
+        """A frame too large to keep: passed over, or not believed at all. Returns where reading goes on."""
+        time_ns = self._marks[-1][1]
+        if header.length > MAX_BELIEVABLE:
+            self._give_up_bytes(len(self._buffer) - at, time_ns, "they announce a frame of impossible length")
+            return 0
+        stop = at + header.size + header.length
+        origin = self._origin(at, len(self._buffer))
+        words = f"The frame has {header.length} payload bytes; more than {MAX_MESSAGE_BYTES} are passed over."
+        problem = Problem("ws.too-large", words)
+        size = header.size + header.length
+        self._pass_over = max(0, stop - len(self._buffer))
+        if self._inflater is not None and header.rsv & RSV1:
+            self._inflater.lose(None)
+        self._message = None
+        binary = header.opcode != TEXT
+        self.sink.text(self.side, Text(b"", origin, size, 1, bool(header.rsv & RSV1), binary, (problem,)))
+        return min(stop, len(self._buffer))
+
+    # --- loss -------------------------------------------------------------------------------------------------
+
+    def _rest_of_frame(self) -> int:
+        """Bytes that the frame at the start of the buffer still lacks, as far as its header tells."""
+        if self.state is State.SEARCHING:
+            return 0
+        header = read_header(self._buffer, 0)
+        return header.size + header.length - len(self._buffer) if header is not None else 0
+
+    def _abandon(self, rest: int, time_ns: int) -> None:
+        """What is in the buffer will not be completed: states it, as a cut message where the header is known."""
+        if not self._buffer:
+            return
+        header = read_header(self._buffer, 0) if self.state is not State.SEARCHING else None
+        if header is None or header.control:
+            self.sink.unread(self.side, len(self._buffer), time_ns, "the rest of their frame was not captured")
+            return
+        held = len(self._buffer)
+        origin = self._origin(0, held)
+        payload = unmask(self._buffer[header.size :], header.mask)
+        words = f"{rest} of the frame's {header.length} payload bytes were not captured."
+        whole = header._replace(length=len(payload), fin=True)
+        self._data(whole, payload, origin, [Problem("ws.lost-bytes", words)], damaged=True)
+
+    def _give_up_bytes(self, count: int, time_ns: int, why: str) -> None:
+        self.sink.unread(self.side, count, time_ns, why)
+        if self._inflater is not None:
+            self._inflater.lose(count)
+        self._message = None
+        self._clear()
+        self.state = State.SEARCHING
+        self.idle = False
+
+    # --- searching --------------------------------------------------------------------------------------------
+
+    def _search(self, *, final: bool) -> bool:
+        """Looks for the first position from which frames read well; drops what lies before it."""
+        start = _FRAME_STARTS[self.masked].search
+        at = 0
+        while found := start(self._buffer, at):
+            at = found.start()
+            score = self._chain(at, final=final)
+            if score is None:
+                break
+            if score >= ENOUGH_EVIDENCE:
+                self._found(at)
+                return True
+            at += 1
+        else:
+            at = len(self._buffer)
+        if at and not final:
+            self._skip(at)
+        if len(self._buffer) > MAX_SEARCH_BYTES:
+            self._skip(len(self._buffer) // 2)
+        return False
+
+    def _found(self, at: int) -> None:
+        if at:
+            self._skip(at)
+        self.state = State.SYNCED
+
+    def _skip(self, count: int) -> None:
+        time_ns = self._marks[0][1]
+        self.sink.unread(self.side, count, time_ns, "they belong to a frame whose start was not captured")
+        if self._inflater is not None:
+            self._inflater.lose(count)
+        self._consume(count)
+
+    def _chain(self, at: int, *, final: bool) -> int | None:
+        """The evidence that frames start at `at`; None where more bytes are needed to tell."""
+        score = 0
+        while score < ENOUGH_EVIDENCE:
+            if at == len(self._buffer):
+                return (ENOUGH_EVIDENCE if score >= 2 else score) if final else None
+            header = read_header(self._buffer, at)
+            if header is None:
+                return 0 if final else (None if self._could_start(at) else 0)
+            weight = self._evidence(header, at, final=final)
+            if weight is None or weight == 0:
+                return weight
+            score += weight
+            at += header.size + header.length
+            if score < ENOUGH_EVIDENCE and at > len(self._buffer):
+                return 0 if final else None
+        return score
+
+    def _could_start(self, at: int) -> bool:
+        """Whether an incomplete header at `at` may still become a good one."""
+        first = self._buffer[at]
+        masked = at + 1 >= len(self._buffer) or bool(self._buffer[at + 1] & 0x80) == self.masked
+        return first & 0x0F in OPCODES and not first & 0x30 and masked
+
+    def _evidence(self, header: Header, at: int, *, final: bool) -> int | None:
+        """How much a header at `at` looks like one: 0 not at all, 1 somewhat, 3 beyond doubt; None: tell later."""
+        if header.rsv & ~RSV1 or header.opcode not in OPCODES or not header.minimal:
+            return 0
+        if bool(header.mask) != self.masked or header.length > MAX_MESSAGE_BYTES:
+            return 0
+        if header.control:
+            return int(header.fin and header.length <= MAX_CONTROL and not header.rsv)
+        if header.rsv:
+            return int(self._inflater is not None and header.opcode != CONTINUATION)
+        if header.opcode != TEXT:
+            return int(header.opcode == CONTINUATION)
+        start = at + header.size
+        head = unmask(self._buffer[start : start + min(header.length, 16)], header.mask)
+        if _OCPP_START.match(head):
+            return ENOUGH_EVIDENCE
+        return None if len(head) < min(header.length, _OCPP_PREFIX_BYTES) and not final else 0
+
+
+def read_close(payload: bytes) -> tuple[int | None, str, list[Problem]]:
+    """Code, reason and problems of a close frame's payload (RFC 6455 §5.5.1, §7.4)."""
+    if not payload:
+        return None, "", []
+    if len(payload) == 1:
+        return None, "", [_CLOSE_ONE_BYTE]
+    code = int.from_bytes(payload[:2], "big")
+    problems = []
+    if not (code in _CLOSE_CODES or 3000 <= code <= 4999):
+        problems.append(Problem("ws.close-code", f"Close code {code} must not be sent (RFC 6455 §7.4)."))
+    if not _is_utf8(payload[2:]):
+        problems.append(_REASON_NOT_UTF8)
+    return code, payload[2:].decode("utf-8", "replace"), problems
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _named(packets: list[int]) -> tuple[int, ...]:
+    if len(packets) > 1:
+        packets = list(dict.fromkeys(packets))
+    if len(packets) > MAX_NAMED_PACKETS:
+        packets = [*packets[: MAX_NAMED_PACKETS - 1], packets[-1]]
+    return tuple(packets)
+
+
+def _frame_of(payload: bytes, masked: bool) -> bytes:
+    """A final text frame around `payload`, with a mask that changes nothing, for the judge."""
+    size, bit = len(payload), 0x80 if masked else 0
+    if size < 126:
+        head = bytes((0x81, bit | size))
+    elif size <= 0xFFFF:
+        head = bytes((0x81, bit | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((0x81, bit | 127)) + size.to_bytes(8, "big")
+    return head + bytes(4 if masked else 0) + payload
+
+
+_UNMASKED = Problem("ws.unmasked", "A station's frame is not masked (RFC 6455 §5.1).")
+_MASKED = Problem("ws.masked", "A CSMS's frame is masked (RFC 6455 §5.1).")
+_RESERVED_BITS = Problem(
+    "ws.reserved-bits", "Reserved bits are set that no agreed extension defines (RFC 6455 §5.2)."
+)
+_RSV1_CONTINUATION = Problem("ws.rsv1-continuation", "RSV1 is set on a continuation frame (RFC 7692 §6.1).")
+_LONG_LENGTH = Problem("ws.length-encoding", "The payload length is not in its shortest form (RFC 6455 §5.2).")
+_FRAGMENTED_CONTROL = Problem("ws.fragmented-control", "A control frame is fragmented (RFC 6455 §5.5).")
+_CONTINUATION_OF_NOTHING = Problem("ws.continuation", "A continuation frame continues nothing (RFC 6455 §5.4).")
+_INTERLEAVED = Problem("ws.interleaved", "A new message starts inside a fragmented one (RFC 6455 §5.4).")
+_AFTER_CLOSE = Problem("ws.after-close", "A frame follows the sender's Close frame (RFC 6455 §5.5.1).")
+_TOO_LARGE = Problem("ws.too-large", f"The message has more than {MAX_MESSAGE_BYTES} bytes; it was cut.")
+_NOT_UTF8 = Problem("ws.not-utf8", "The text is not UTF-8 (RFC 6455 §8.1).")
+_CLOSE_ONE_BYTE = Problem("ws.close-payload", "The Close payload has one byte; a code takes two (RFC 6455 §5.5.1).")
+_REASON_NOT_UTF8 = Problem("ws.close-reason", "The Close reason is not UTF-8 (RFC 6455 §5.5.1).")
