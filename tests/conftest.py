@@ -55,7 +55,7 @@ def _no_netns() -> str:
 def _no_node() -> str:
     if not shutil.which("node"):
         return "Node.js is not installed"
-    there = any((ROOT / "captures").glob("**/node_modules"))
+    there = (ROOT / "captures" / "recorder" / "node_modules").is_dir()
     return "" if there else "the Node.js packages of the recorder are not installed (see captures/README.md)"
 
 

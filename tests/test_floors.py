@@ -17,7 +17,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "ocppscope"
 
-GROUND = {"model", "errors", "problems"}
+GROUND = {"model", "errors", "options", "problems"}
 EVERYTHING = {"*"}
 
 # Floor: what it may use of ocppscope, besides itself. From the ground up.
@@ -26,6 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "model": set(),
     "errors": set(),
     "problems": set(),
+    "options": {"model"},
     "wire": GROUND,
     "ocpp": GROUND,
     "track": GROUND | {"wire", "ocpp"},

@@ -9,7 +9,7 @@ stream, the events are the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocppscope.model import (
     Connection,
@@ -20,10 +20,9 @@ from ocppscope.model import (
     PacketBlock,
     Side,
     StreamGap,
-    Version,
 )
-from ocppscope.ocpp.exchange import DEFAULT_TIMEOUT_NS
-from ocppscope.track import Track
+from ocppscope.options import Options
+from ocppscope.track import Lane, Track
 from ocppscope.wire import flows
 from ocppscope.wire.connection import Phase
 from ocppscope.wire.frames import whole_frames
@@ -32,8 +31,6 @@ from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
 from ocppscope.wire.tcp import MAX_JUMP, MODULUS, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ocppscope.wire.link import Ints, Segments
 
 MAX_EMBRYOS = 1 << 14
@@ -45,15 +42,7 @@ MAX_CLUES = 4096
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
-
-class Options(NamedTuple):
-    """What the user may decide about decoding."""
-
-    timeout_ns: int = DEFAULT_TIMEOUT_NS
-    every_websocket: bool = False  # report the messages of WebSockets that carry no OCPP, too
-    ports: Mapping[int, Version] = {}  # decode as: the version of the connections to a port
-    share: tuple[int, int] = (0, 1)  # look at share k of n of the flows; all shares need the same `hash_key`
-    hash_key: int | None = None
+__all__ = ["Engine", "Options", "Summary"]
 
 
 class Summary:
@@ -84,6 +73,7 @@ class Engine:
         self.summary = Summary(self._link.stats)
         self._flows = flows.FlowTable()
         self._tracks: dict[int, Track] = {}  # by slot
+        self._lanes: dict[int, Lane] = {}  # by slot * 2 + direction
         self._embryos: dict[int, None] = {}  # slots of tracks that are not WebSocket yet, oldest first
         self._stalled: dict[int, Track] = {}
         self._events: list[Event] = []
@@ -148,55 +138,47 @@ class Engine:
         """
         data = segments.data
         start, length, packets = segments.payload[rows], segments.length[rows], segments.packet[rows]
+        flags, missing = segments.flags[rows], segments.missing[rows]
         columns = zip(
-            slots[rows].tolist(),
-            segments.direction[rows].tolist(),
+            (slots[rows] * 2 + segments.direction[rows]).tolist(),
             segments.seq[rows].tolist(),
             segments.ack[rows].tolist(),
-            segments.flags[rows].tolist(),
+            ((flags & (FIN | SYN | RST)) | missing).tolist(),
             start.tolist(),
-            length.tolist(),
-            segments.missing[rows].tolist(),
+            (start + length).tolist(),
             whole_frames(data, start, length).tolist(),
             block.time_ns[packets].tolist(),
             (packets + block.first_packet).tolist(),
-            segments.ip[rows].tolist(),
+            rows.tolist(),
             strict=True,
         )
-        tracks, append = self._tracks, self._events.append
-        ends = FIN | SYN | RST
-        for slot, direction, seq, ack, flags, at, size, missing, head, time_ns, packet, ip in columns:
-            if self._stalled:
+        lanes, append, stalled = self._lanes, self._events.append, self._stalled
+        for way, seq, ack, odd, at, stop, head, time_ns, packet, row in columns:
+            if stalled:
                 self._expire(time_ns)
-            track = tracks.get(slot)
-            if track is not None and track.ordinary:
-                observer = track.observer
-                assembler = observer.assembler
-                half = assembler.halves[direction]
-                ahead = (ack - assembler.halves[1 - direction].next) & MODULUS
-                if (
-                    seq == half.next
-                    and assembler.plain
-                    and not flags & ends
-                    and not missing
-                    and (not ahead or ahead > MAX_JUMP)
-                ):
-                    if size:
-                        octets = data[at : at + size]
-                        half.next = (seq + size) & MODULUS
-                        half.tail = octets  # type: ignore[assignment]
-                        reader = observer.readers[direction]
-                        if head and reader.idle:
-                            message = track.whole_frame(reader, octets, head, time_ns, packet)
-                            if message is not None:
-                                append(message)
-                        else:
-                            reader.feed(octets, time_ns, packet)
-                    continue
-            segment = Segment(direction, seq, ack, flags, bytes(data[at : at + size]), missing, time_ns, packet)
-            self._unusual(slot, track, segment, data, ip)
+            lane = lanes.get(way)
+            if lane is not None:
+                half = lane.half
+                if seq == half.next and not odd and lane.assembler.plain:
+                    ahead = (ack - lane.peer.next) & MODULUS
+                    if not ahead or ahead > MAX_JUMP:
+                        if at != stop:
+                            octets = data[at:stop]
+                            half.next = (seq + stop - at) & MODULUS
+                            half.tail = octets  # type: ignore[assignment]
+                            if head and lane.reader.idle:
+                                message = lane.whole_frame(octets, head, time_ns, packet)
+                                if message is not None:
+                                    append(message)
+                            else:
+                                lane.reader.feed(bytes(octets), time_ns, packet)
+                        continue
+            flag, cut = int(segments.flags[row]), int(segments.missing[row])
+            segment = Segment(way & 1, seq, ack, flag, bytes(data[at:stop]), cut, time_ns, packet)
+            self._unusual(way >> 1, segment, data, int(segments.ip[row]))
 
-    def _unusual(self, slot: int, track: Track | None, segment: Segment, data: bytes | bytearray, ip: int) -> None:
+    def _unusual(self, slot: int, segment: Segment, data: bytes | bytearray, ip: int) -> None:
+        track = self._tracks.get(slot)
         if track is not None and track.observer.assembler.restarts(segment):
             track.end(segment.time_ns, "port reused")
             self._drop(slot, track, flows.LIVE)
@@ -250,12 +232,21 @@ class Engine:
             self._stalled[slot] = track
         else:
             self._stalled.pop(slot, None)
-        track.settle()
+        self._lay_lanes(slot, track)
+
+    def _lay_lanes(self, slot: int, track: Track) -> None:
+        pair = track.lanes()
+        if pair is not None:
+            self._lanes[slot * 2], self._lanes[slot * 2 + 1] = pair
+        elif slot * 2 in self._lanes:
+            del self._lanes[slot * 2], self._lanes[slot * 2 + 1]
 
     def _drop(self, slot: int, track: Track, state: int) -> None:
         self._tracks.pop(slot, None)
         self._embryos.pop(slot, None)
         self._stalled.pop(slot, None)
+        self._lanes.pop(slot * 2, None)
+        self._lanes.pop(slot * 2 + 1, None)
         self._flows.state[slot] = state
         self.summary.note(track)
 

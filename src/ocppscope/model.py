@@ -194,6 +194,25 @@ class Connection(Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
+class Origin(NamedTuple):
+    """When a frame or text was whole, and the packets that hold a part of it."""
+
+    time_ns: int
+    packets: tuple[int, ...]
+
+
+class Text(NamedTuple):
+    """A whole data message of a WebSocket, before anybody asks what it says."""
+
+    payload: bytes  # uncompressed
+    origin: Origin
+    wire_size: int  # bytes of its frames, headers included
+    frames: int = 1
+    compressed: bool = False
+    binary: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
 class Message(Struct, frozen=True, gc=False):
     """One OCPP message, or a text or binary message that could not be read as one. Nothing is ever dropped.
 

@@ -18,6 +18,7 @@ from ocppscope.model import (
     Problem,
     Side,
     StreamGap,
+    Text,
     Version,
 )
 from ocppscope.ocpp.exchange import Dialogue
@@ -25,10 +26,10 @@ from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
 from ocppscope.wire.frames import CLOSE, WHOLE_COMPRESSED, unmask
 from ocppscope.wire.judge import Judge
-from ocppscope.wire.websocket import Control, Reader, Text
+from ocppscope.wire.websocket import Control
 
 if TYPE_CHECKING:
-    from ocppscope.engine import Options
+    from ocppscope.options import Options
 
 MAX_CONNECTION_PROBLEMS = 32
 """Problems kept of a connection as a whole; the first ones."""
@@ -76,10 +77,59 @@ class Ending:
             self.by, self.how, self.code, self.reason = side, how, code, reason
 
 
+class Lane:
+    """The short cut of one direction: all that is needed to read an ordinary segment, within reach."""
+
+    __slots__ = ("_track", "assembler", "half", "peer", "quick", "reader")
+
+    def __init__(self, track: Track, direction: int) -> None:
+        reader, dialogue = track.observer.readers[direction], track.dialogue
+        assert reader is not None
+        assert dialogue is not None
+        self._track = track
+        self.assembler = track.observer.assembler
+        self.half = self.assembler.halves[direction]
+        self.peer = self.assembler.halves[1 - direction]
+        self.reader = reader
+        self.quick = dialogue.speakers[reader.side].quick
+
+    def whole_frame(self, octets: bytes | bytearray, head: int, time_ns: int, packet: int) -> Message | None:
+        """A segment that is one whole text frame: its message if that is an ordinary one, else None once emitted."""
+        size = len(octets)
+        reader = self.reader
+        if head < 5 and not reader.masked:
+            payload = bytes(octets[head:])
+        elif 5 < head < WHOLE_COMPRESSED and reader.masked:
+            payload = unmask(octets[head:], octets[head - 4 : head])
+        else:
+            return self._compressed_frame(octets, head, time_ns, packet)
+        message = self.quick(payload, time_ns, packet, size, False)
+        if message is None:
+            self._track.text(reader.side, reader.checked(payload, time_ns, packet, size, compressed=False))
+        return message
+
+    def _compressed_frame(self, octets: bytes | bytearray, head: int, time_ns: int, packet: int) -> Message | None:
+        reader = self.reader
+        start = head - WHOLE_COMPRESSED
+        if start < 0 or not reader.inflates or (start > 5) is not reader.masked:
+            reader.feed(bytes(octets), time_ns, packet)
+            return None
+        payload = unmask(octets[start:], octets[start - 4 : start]) if start > 5 else bytes(octets[start:])
+        text, problem = reader.inflate(payload)
+        if problem is None:
+            message = self.quick(text, time_ns, packet, len(octets), True)
+            if message is not None:
+                return message
+        checked = reader.checked(text, time_ns, packet, len(octets), compressed=True)
+        problems = checked.problems if problem is None else (problem,)
+        self._track.text(reader.side, checked._replace(problems=problems))
+        return None
+
+
 class Track:
     """Everything known of one connection.
 
-    `ends` are the endpoints by direction; `ordinary` says that the engine's short cut may be tried on its segments.
+    `ends` are the endpoints by direction.
     """
 
     __slots__ = (
@@ -87,6 +137,7 @@ class Track:
         "_clues",
         "_host",
         "_judged",
+        "_lanes",
         "_others",
         "dialogue",
         "ending",
@@ -98,7 +149,6 @@ class Track:
         "number",
         "observer",
         "opened_ns",
-        "ordinary",
         "problems",
         "subject",
     )
@@ -114,7 +164,7 @@ class Track:
         self.dialogue: Dialogue | None = None
         self.subject = ""
         self.leg: int | None = None
-        self.ordinary = False
+        self._lanes: tuple[Lane, Lane] | None = None
         self.ending = Ending()
         self.lost_bytes = [0, 0]
         self.problems: list[Problem] = []
@@ -129,41 +179,22 @@ class Track:
         client = self.observer.client or 0
         return Flow(self.ends[client], self.ends[1 - client])
 
-    def settle(self) -> None:
-        """Works out `ordinary` anew."""
+    def lanes(self) -> tuple[Lane, Lane] | None:
+        """The short cuts of both directions; None while this connection needs every detour."""
         observer = self.observer
         first, second = observer.assembler.halves
-        self.ordinary = (
+        ordinary = (
             observer.phase is Phase.WEBSOCKET
             and self.subject == "ocpp"
             and not self._clue_wanted()
             and first.next is not None
             and second.next is not None
         )
-
-    def whole_frame(
-        self, reader: Reader, octets: bytes | bytearray, head: int, time_ns: int, packet: int
-    ) -> Message | None:
-        """A segment that is one whole text frame: its message if that is an ordinary one, else None once emitted."""
-        compressed = head >= WHOLE_COMPRESSED
-        if compressed:
-            head -= WHOLE_COMPRESSED
-        size = len(octets)
-        if (head > 5) is not reader.masked or (compressed and not reader.inflates):
-            reader.feed(bytes(octets), time_ns, packet)
-            return None
-        payload = unmask(octets[head:], octets[head - 4 : head]) if head > 5 else bytes(octets[head:])
-        if compressed:
-            text = reader.whole_text(payload, time_ns, packet, size)
-            if text.problems:
-                self.text(reader.side, text)
-                return None
-            payload = text.payload
-        assert self.dialogue is not None
-        message = self.dialogue.quick(reader.side, payload, time_ns, packet, size, compressed)
-        if message is None:
-            self.text(reader.side, reader.checked(payload, time_ns, packet, size, compressed=compressed))
-        return message
+        if not ordinary:
+            self._lanes = None
+        elif self._lanes is None:
+            self._lanes = Lane(self, 0), Lane(self, 1)
+        return self._lanes
 
     # --- what the observer finds ------------------------------------------------------------------------------
 
@@ -306,7 +337,7 @@ class Track:
         """The connection is over, or the capture is: states what stays open."""
         self.observer.assembler.finish(time_ns)
         self.observer.finish(time_ns)
-        self.ordinary = False
+        self._lanes = None
         if self.number < 0 or self.dialogue is None:
             return
         self._announce(time_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import random
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -12,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from support_captures import Packet, Pcapng, Row, pcap_bytes, pcap_header, pcap_record, pcapng_bytes, rows
 
 from ocppscope.capture import bytesource
 from ocppscope.capture.pcapfile import open_captures
 from ocppscope.errors import AccessError, CaptureError, UsageError
+from support_captures import Packet, Pcapng, Row, pcap_bytes, pcap_header, pcap_record, pcapng_bytes, rows
 
 PACKETS = [Packet(n * 1_000_000, bytes([n % 251]) * (n % 90)) for n in range(2_000)]
 PLAIN = pcap_bytes(PACKETS)
@@ -59,31 +60,34 @@ def test_packed_files(tmp_path: Path, packed: bytes) -> None:
     assert read(path) == (EXPECTED, [])
 
 
-@pytest.mark.parametrize("kind", ["gzip", "zstd", "zstd stream"])
+PACKERS = {"gzip": gzip.compress, "zstd": zstd, "zstd stream": streamed_zstd}
+HEX = [Packet(n, random.Random(n).randbytes(300).hex().encode()) for n in range(1_000)]  # half as long when packed
+LARGE = pcap_bytes(HEX)
+
+
+@pytest.mark.parametrize("kind", PACKERS)
 def test_packed_files_that_are_cut_off_are_read_as_far_as_they_go(tmp_path: Path, kind: str) -> None:
-    packed = PACKED[kind]
+    packed = PACKERS[kind](LARGE)
     path = tmp_path / "a.pcap.packed"
     best = 0
     for kept in range(5, len(packed), max(len(packed) // 50, 1)):
         path.write_bytes(packed[:kept])
         try:
             found, notices = read(path)
-        except CaptureError as error:
-            assert "cut off" in error.what or "ends within" in error.what
+        except CaptureError:
+            assert best == 0
             continue
-        assert found == EXPECTED[: len(found)]
+        assert [row.data for row in found] == [packet.data for packet in HEX[: len(found)]]
         assert notices == ["is packed, and the packed data is cut off; what came before that is read."]
         best = max(best, len(found))
-    assert best > 0 or kind == "zstd"  # which has only one block here
+    assert best > len(HEX) // 2
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd])
-def test_packed_files_that_are_damaged(tmp_path: Path, pack: object) -> None:
-    assert callable(pack)
-    noise = pcap_bytes([Packet(n, os.urandom(1000)) for n in range(1000)])
-    packed = bytearray(pack(noise))
-    packed[len(packed) * 3 // 4] ^= 0xFF
-    packed[-20:] = b"\xff" * 20
+@pytest.mark.parametrize("kind", PACKERS)
+def test_packed_files_that_are_damaged(tmp_path: Path, kind: str) -> None:
+    packed = bytearray(PACKERS[kind](LARGE))
+    intact = -8 if kind == "gzip" else len(packed) * 3 // 4  # most bytes mean something to gzip, but for its checksum
+    packed[intact:] = b"\xff" * len(packed[intact:])
     path = tmp_path / "a.gz"
     path.write_bytes(packed)
     found, notices = read(path)
@@ -96,7 +100,7 @@ def test_packed_files_that_are_damaged(tmp_path: Path, pack: object) -> None:
 def test_a_bomb_is_unpacked_in_bounded_steps(tmp_path: Path, pack: object) -> None:
     assert callable(pack)
     path = tmp_path / "a.packed"
-    path.write_bytes(pack(pcap_header() + pcap_record(Packet(0, b"x")) + bytes(300 << 20)))
+    path.write_bytes(pack(pcap_header() + pcap_record(Packet(0, b"x")) + bytes(60 << 20)))
     tracemalloc.start()
     try:
         with open_captures([path]) as reader:
@@ -105,7 +109,7 @@ def test_a_bomb_is_unpacked_in_bounded_steps(tmp_path: Path, pack: object) -> No
                 count += len(block.offsets)
                 if count > 1_000_000:
                     break
-        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()
 
@@ -155,7 +159,7 @@ def test_a_pipe_gives_what_has_arrived() -> None:
 
     with open_captures(["-"], stdin=Trickle(pieces())) as reader:  # type: ignore[arg-type]
         counts = [(len(block.offsets), len(arrived)) for block in reader.blocks()]
-    assert counts[-4:] == [(1, 2), (1, 3), (1, 4), (1, 5)]
+    assert counts == [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]
 
 
 def test_a_buffered_standard_input() -> None:

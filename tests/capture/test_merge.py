@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support_captures import Packet, Row, pcap_bytes, pcapng_bytes, rows
 
 from ocppscope.capture.merge import EARLIEST, Feed, merged
 from ocppscope.capture.pcapfile import open_captures
 from ocppscope.errors import CaptureError
 from ocppscope.model import BLOCK_PADDING, PacketBlock
+from support_captures import Packet, Row, pcap_bytes, pcapng_bytes, rows
 
 
 def block_of(times: list[int], first: int, source: int) -> PacketBlock:
@@ -86,7 +87,7 @@ def test_parts_that_do_not_overlap_are_not_copied_and_read_one_at_a_time() -> No
     running: list[int] = []
     found = list(merged(feeds, running.append))
     assert [block.data for block in found] == [block.data for part in parts for block in part]
-    assert all(block.data is original.data for block, original in zip(found, sum(parts, []), strict=True))
+    assert all(block.data is original.data for block, original in zip(found, chain(*parts), strict=True))
     assert [block.first_packet for block in found] == [1, 3, 4, 6, 7, 9, 10, 12]
     assert max(running) == 1
 

@@ -6,11 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
-from support_captures import Packet, Row, pcap_bytes, pcap_header, pcap_record, rows
 
 from ocppscope.capture.pcapfile import open_captures
 from ocppscope.capture.scan import MAX_PACKET_BYTES
 from ocppscope.errors import CaptureError
+from support_captures import Packet, Row, pcap_bytes, pcap_header, pcap_record, rows
 
 PACKETS = [
     Packet(1_700_000_000_123_456_000, b"one"),

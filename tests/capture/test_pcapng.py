@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support_captures import Packet, Pcapng, Row, pcapng_bytes, rows
 
 from ocppscope.capture import annotations, pcapng_blocks
 from ocppscope.capture.pcapfile import CaptureReader, open_captures
@@ -16,6 +15,7 @@ from ocppscope.capture.pcapng import MAX_BLOCK_BYTES, MAX_SECONDS, NO_LINKTYPE
 from ocppscope.capture.pcapng_blocks import Clock
 from ocppscope.capture.scan import MAX_PACKET_BYTES
 from ocppscope.errors import CaptureError
+from support_captures import Packet, Pcapng, Row, pcapng_bytes, rows
 
 NG = Pcapng()
 START = NG.section() + NG.interface()

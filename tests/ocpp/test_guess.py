@@ -56,10 +56,10 @@ def test_a_faulty_message_of_2_does_not_choose_between_2_0_1_and_2_1() -> None:
     assert guessed.candidates == {V201, V21}
 
 
-def test_work_is_bounded() -> None:
+def test_work_is_bounded_and_then_only_actions_count() -> None:
     guessed = VersionGuess()
     for _ in range(guess.MAX_CHECKS):
-        assert not guessed.settled
         guessed.feed(CALL, "Heartbeat", b"{}")
-    assert guessed.settled
     assert guessed.feed(CALL, "BootNotification", BOOT_16) is UNKNOWN
+    assert guessed.feed(CALL, "StopTransaction", b"{}") is V16
+    assert guessed.settled

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from ocppscope.capture.sniff import GZIP_MAGIC, SNIFFED_BYTES, ZSTD_MAGIC
+from ocppscope.capture.sniff import GZIP_MAGIC, MAGIC_BYTES, ZSTD_MAGIC, header_bytes
 from ocppscope.errors import AccessError, CaptureError
 
 POLL_SECONDS = 0.1
@@ -89,14 +89,14 @@ class Peekable:
         return taken
 
     def peek(self, count: int) -> bytes:
-        """The next `count` bytes, or all there are. Waits for them; takes a larger piece if that has arrived."""
+        """At least the next `count` bytes, for which it waits, or all there are; and what has arrived with them."""
         while len(self._ahead) < count:
             piece = bytearray(PEEKED_CHUNK)
             got = self._inner.readinto(memoryview(piece))
             if not got:
                 break
             self._ahead = memoryview(bytes(self._ahead) + piece[:got])
-        return bytes(self._ahead[:count])
+        return bytes(self._ahead)
 
     def skip(self, count: int) -> None:
         """Leave out `count` bytes that were peeked at."""
@@ -222,17 +222,17 @@ class Input:
         """The bytes, unpacked if they are packed. Reads the first few; raises CaptureError where it lacks zstd."""
         if self._source is None:
             source = Peekable(self._raw)
-            magic = source.peek(4)
+            magic = source.peek(MAGIC_BYTES)
             if magic[:2] == GZIP_MAGIC:
                 source = Peekable(GzipSource(source))
-            elif magic == ZSTD_MAGIC:
+            elif magic[:4] == ZSTD_MAGIC:
                 source = Peekable(ZstdSource(source))
             self._source = source
         return self._source
 
     def head(self) -> bytes:
-        """The first bytes, unpacked. Raises CaptureError if it is packed and they cannot be had."""
-        head = self.source.peek(SNIFFED_BYTES)
+        """The first bytes, unpacked, enough to tell what it is. Raises CaptureError if they cannot be unpacked."""
+        head = self.source.peek(header_bytes(self.source.peek(MAGIC_BYTES)))
         if not head and self.source.trouble:
             raise CaptureError(f"{self.name} {self.source.trouble}.", "Copy or record the file again.")
         return head

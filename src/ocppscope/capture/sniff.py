@@ -12,6 +12,8 @@ from ocppscope.capture.pcapng_blocks import SECTION_MAGIC, DamagedBlockError, se
 from ocppscope.capture.scan import Format
 from ocppscope.errors import CaptureError
 
+MAGIC_BYTES = 4
+SECTION_START_BYTES = 16
 SNIFFED_BYTES = 64
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -49,8 +51,15 @@ _TEXTS: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
+def header_bytes(magic: bytes) -> int:
+    """What `format_of` needs of a file that begins with `magic`; no more, since a pipe may hold no more yet."""
+    if magic[:4] in VARIANTS:
+        return FILE_HEADER_BYTES
+    return SECTION_START_BYTES if magic[:4] == SECTION_MAGIC else MAGIC_BYTES
+
+
 def format_of(name: str, head: bytes, annotations: Annotations) -> tuple[Format, int]:
-    """The reader for a file that begins with `head` (`SNIFFED_BYTES`, or all of it), and how many bytes it has had.
+    """The reader for a file that begins with `head` (`header_bytes` or more), and how many bytes of it that has had.
 
     Raises CaptureError with a sentence that names what the file is instead.
     """
@@ -61,10 +70,10 @@ def format_of(name: str, head: bytes, annotations: Annotations) -> tuple[Format,
             raise CaptureError(f"{name} ends within its file header ({len(head)} of 24 bytes).", "Nothing is in it.")
         return PcapFormat(name, head[:FILE_HEADER_BYTES]), FILE_HEADER_BYTES
     if head[:4] == SECTION_MAGIC:
-        if len(head) >= 16:
+        if len(head) >= SECTION_START_BYTES:
             _check_section(name, head)
         return PcapngFormat(name, annotations), 0
-    raise CaptureError(*_something_else(name, head))
+    raise CaptureError(*_something_else(name, head[:SNIFFED_BYTES]))
 
 
 def _check_section(name: str, head: bytes) -> None:
@@ -79,19 +88,21 @@ def _something_else(name: str, head: bytes) -> tuple[str, str]:
     for magic, what, hint in _OTHER_FORMATS:
         if head.startswith(magic):
             return f"{name} is {what}, not a capture that can be read.", hint
-    if _is_erf(head):
-        return f"{name} looks like an ERF capture (Endace), which is not read.", _CONVERT
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if _is_text(head):
         for opening, what, hint in _TEXTS:
             if start.startswith(opening):
                 return f"{name} is not a capture: it looks like {what}.", hint
         return f"{name} is not a capture: it looks like text.", _RECORD
+    if _is_erf(head):
+        return f"{name} looks like an ERF capture (Endace), which is not read.", _CONVERT
     return f"{name} is not a capture: it begins with {head[:8].hex(' ')}.", "Captures are pcap or pcapng files."
 
 
 def _is_text(head: bytes) -> bool:
-    return not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+    """No control characters, and mostly ASCII: of the rest, a quarter at most."""
+    odd = sum(byte >= 127 for byte in head.removeprefix(b"\xef\xbb\xbf"))
+    return odd * 4 <= len(head) and not any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
 
 
 def _is_erf(head: bytes) -> bool:

