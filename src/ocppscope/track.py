@@ -22,6 +22,7 @@ from ocppscope.model import (
     Version,
 )
 from ocppscope.ocpp.exchange import Dialogue
+from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
 from ocppscope.wire.frames import CLOSE, WHOLE_COMPRESSED, unmask
@@ -116,7 +117,7 @@ class Lane:
             return None
         payload = unmask(octets[start:], octets[start - 4 : start]) if start > 5 else bytes(octets[start:])
         text, problem = reader.inflate(payload)
-        if problem is None:
+        if problem is None and len(text) <= MAX_JSON_SIZE:
             message = self.quick(text, time_ns, packet, len(octets), True)
             if message is not None:
                 return message

@@ -73,7 +73,7 @@ def test_every_cut_leaves_a_prefix(tmp_path: Path, data: bytes) -> None:
             continue
         assert found == whole[: len(found)]
         assert len([notice for notice in notices if "ends in the middle" in notice]) <= 1
-        assert [notice for notice in notices if "ends in the middle" not in notice] == said[: len(notices)] or notices
+        assert {notice for notice in notices if "ends in the middle" not in notice} <= set(said)
         counts.append(len(found))
     assert counts == sorted(counts)
     assert counts[-1] == len(whole) - 1

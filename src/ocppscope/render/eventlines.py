@@ -1,0 +1,206 @@
+"""The lines between the messages: connections that open, are refused and close, lost bytes, frames, missing answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocppscope.model import (
+    Connection,
+    ConnectionClosed,
+    ConnectionOpened,
+    ControlFrame,
+    ExchangeEnd,
+    Handshake,
+    Outcome,
+    Problem,
+    Side,
+    StreamGap,
+)
+from ocppscope.render import times
+from ocppscope.render.wiretext import clip, visible, visible_bytes
+
+if TYPE_CHECKING:
+    from ocppscope.render.palette import Palette
+    from ocppscope.render.textlog import TextFormat
+
+SENDERS = ("station", "CSMS")
+CLOSE_CODES = {
+    1000: "normal",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1005: "no code",
+    1006: "abnormal",
+    1007: "invalid payload",
+    1008: "policy violation",
+    1009: "message too big",
+    1010: "extension missing",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "try again later",
+    1014: "bad gateway",
+    1015: "TLS handshake failed",
+}
+"""Names of close codes in the IANA registry (RFC 6455 §7.4.1)."""
+
+
+def body(log: TextFormat, event: object) -> str | None:
+    """The body of an event's line; None if it is not to be shown."""
+    match event:
+        case ConnectionOpened():
+            return _opened(log, event.connection)
+        case ConnectionClosed():
+            return _closed(log, event)
+        case ControlFrame():
+            return _frame(log, event)
+        case StreamGap():
+            return _gap(log, event)
+        case ExchangeEnd():
+            return _unanswered(log, event)
+    return None
+
+
+def problem_line(problem: Problem, palette: Palette, width: int = 0) -> str:
+    """`! code  text (path)`, indented; the path only where the text does not name the element."""
+    path = f" ({visible(problem.path)})" if problem.path.count("/") > 1 else ""
+    text = f"! {problem.code}  {visible(problem.text, 400)}{path}"
+    return f"    {palette.odd}{clip(text, width - 4) if width else text}{palette.off}"
+
+
+def _line(log: TextFormat, number: int, side: Side | None, kind: str, words: str, colour: str = "") -> str:
+    """One body: station, direction, kind, words."""
+    signs, palette = log.style.signs, log.style.palette
+    arrow = " " if side is None else (signs.to_csms, signs.to_station)[side]
+    start = f"{log.station(number)} {arrow} {log.kind(kind)}"
+    return f"{palette.bold if not colour else colour}{start} {clip(words, log.room(len(start) + 1))}{palette.off}"
+
+
+def _opened(log: TextFormat, connection: Connection) -> str:
+    handshake, palette = connection.handshake, log.style.palette
+    if handshake is None:
+        words = f"{connection.flow}  found in its middle, no upgrade seen; {version(connection)}"
+        return _line(log, connection.number, None, "OPEN", words + _leg(connection)) + _problems(log, connection)
+    upgraded = handshake.upgraded
+    words = f"{connection.flow} {visible(handshake.target)} {upgrade_words(handshake)}{_leg(connection)}"
+    kind = "OPEN" if upgraded else "REFUSED" if handshake.status is not None else "NO REPLY"
+    colour = palette.good if upgraded else palette.bad
+    return _line(log, connection.number, Side.STATION, kind, words, colour) + _problems(log, connection)
+
+
+def _problems(log: TextFormat, connection: Connection) -> str:
+    return log.problem_lines(connection.problems)
+
+
+def _leg(connection: Connection) -> str:
+    return "" if connection.leg_of is None else f"; the same session as #{connection.leg_of}, another leg of it"
+
+
+def version(connection: Connection) -> str:
+    """`OCPP 1.6`, with a tilde where it is a guess."""
+    if connection.subject != "ocpp":
+        return "no OCPP so far"
+    return f"OCPP {'~' if connection.version_guessed else ''}{connection.version.value}"
+
+
+def upgrade_words(handshake: Handshake) -> str:
+    """The negotiation in a few words: `101 ocpp1.6, deflate, user CP-1, 3.4ms` or `401 Unauthorized, …`."""
+    words = []
+    if handshake.status is None:
+        words.append("no answer in the capture")
+    elif handshake.upgraded:
+        words.append(f"101 {visible(handshake.protocol) if handshake.protocol else 'no subprotocol'}")
+    else:
+        words.append(f"{handshake.status} {visible(handshake.reason)}".rstrip())
+    if not handshake.upgraded or not handshake.protocol:
+        words.append(f"offered {visible(' '.join(handshake.offered_protocols)) or 'no subprotocol'}")
+    if handshake.deflate is not None:
+        words.append("deflate")
+    if handshake.user:
+        words.append(f"user {visible(handshake.user)}")
+    if handshake.answered_ns is not None:
+        words.append(times.span(handshake.answered_ns - handshake.requested_ns))
+    if handshake.body:
+        words.append(f'"{visible(handshake.body.strip(), 80)}"')
+    return ", ".join(words)
+
+
+def _closed(log: TextFormat, event: ConnectionClosed) -> str:
+    connection, palette = event.connection, log.style.palette
+    refused = connection.handshake is not None and not connection.handshake.upgraded
+    words = [end_words(connection), f"after {times.span(event.time_ns - connection.opened_ns)}"]
+    if not refused:
+        words.append(count_words(connection.messages))
+        waiting = log.unanswered.pop(connection.number, None)
+        if waiting:
+            words.append(f"without answer: {_few(waiting)}")
+    if any(connection.lost_bytes):
+        words.append(f"{sum(connection.lost_bytes):,} bytes not in the capture")
+    if connection.leg_of is not None:
+        words.append(f"repeats #{connection.leg_of}")
+    normal = connection.close_code in (1000, 1001) or refused or not connection.close_how
+    new = connection.problems[len(log.told.pop(connection.number, ())) :]
+    side = connection.closed_by
+    return _line(log, connection.number, side, "CLOSED", ", ".join(words), "" if normal else palette.odd) + (
+        log.problem_lines(new)
+    )
+
+
+def _few(actions: list[str], most: int = 5) -> str:
+    more = f" and {len(actions) - most} more" if len(actions) > most else ""
+    return ", ".join(visible(action, 40) or "?" for action in actions[:most]) + more
+
+
+def end_words(connection: Connection) -> str:
+    """Who ended a connection and how: `by the station, Close 1000 (normal)`."""
+    how = connection.close_how
+    if how == "close frame":
+        how = close_words(connection.close_code, connection.close_reason)
+    if not how:
+        return "end not seen"
+    if connection.closed_by is None:
+        return how
+    return f"by the {SENDERS[connection.closed_by]}, {how}"
+
+
+def close_words(code: int | None, reason: str) -> str:
+    """`Close 1001 (going away) "maintenance"`."""
+    if code is None:
+        return "Close without a code"
+    name = CLOSE_CODES.get(code, "")
+    return f"Close {code}" + (f" ({name})" if name else "") + (f' "{visible(reason)}"' if reason else "")
+
+
+def count_words(messages: tuple[int, int]) -> str:
+    """`12 messages from the station, 14 from the CSMS`."""
+    if not any(messages):
+        return "no messages"
+    return f"{messages[0]:,} messages from the station, {messages[1]:,} from the CSMS"
+
+
+def _frame(log: TextFormat, frame: ControlFrame) -> str | None:
+    if frame.opcode == 8:
+        words = close_words(frame.close_code, frame.close_reason)
+        return _line(log, frame.connection, frame.side, "CLOSE", words) + log.problem_lines(frame.problems)
+    if not log.style.pings and not frame.problems:
+        return None
+    kind = {9: "PING", 10: "PONG"}.get(frame.opcode, f"FRAME {frame.opcode}")
+    line = _line(log, frame.connection, frame.side, kind, visible_bytes(frame.payload), log.style.palette.dim)
+    return line + log.problem_lines(frame.problems)
+
+
+def _gap(log: TextFormat, gap: StreamGap) -> str:
+    if gap.connection < 0:
+        return _line(log, -1, None, "LOST", visible(gap.why), log.style.palette.bad)
+    count = "an unknown number of" if gap.lost_bytes is None else f"{gap.lost_bytes:,}"
+    unread = gap.why.startswith("captured")
+    words = f"{count} bytes from the {SENDERS[gap.side]}: {visible(gap.why, 300)}"
+    return _line(log, gap.connection, gap.side, "UNREAD" if unread else "LOST", words, log.style.palette.bad)
+
+
+def _unanswered(log: TextFormat, end: ExchangeEnd) -> str:
+    kind = "TIMEOUT" if end.outcome is Outcome.TIMEOUT else "UNANSWERED"
+    waited = times.span(end.age_ns)
+    what = "no answer within the timeout" if end.outcome is Outcome.TIMEOUT else "no answer before the end"
+    words = f"{visible(end.action, 40) or '?'} {log.short(end.id)}  {what}, {waited} after the CALL"
+    log.unanswered.setdefault(end.connection, []).append(end.action)
+    return _line(log, end.connection, end.side, kind, words, log.style.palette.odd)

@@ -1,0 +1,315 @@
+"""What a message says, in a few words: the fields that an engineer looks for first.
+
+One small function an action, in the table `REQUESTS`; whatever has none is summed up by its top-level elements.
+Takes decoded JSON of any shape and never fails. Every word that comes from the wire goes through `visible`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ocppscope.render.wiretext import visible
+
+MAX_WORD = 60
+"""Characters that are shown of one value."""
+MAX_WORDS = 8
+"""Elements or sampled values that are named of one message."""
+
+_SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE)
+_HIDDEN = "***"
+
+Payload = Mapping[str, Any]
+
+
+def request(action: str, payload: object) -> str:
+    """A CALL or SEND."""
+    if not payload:
+        return ""
+    if not isinstance(payload, dict):
+        return value(payload)
+    describe = REQUESTS.get(action)
+    return " ".join(filter(None, describe(payload))) if describe else generic(payload)
+
+
+def answer(payload: object) -> str:
+    """A CALLRESULT: the status first."""
+    if not payload:
+        return ""
+    if not isinstance(payload, dict):
+        return value(payload)
+    status = status_of(payload)
+    rest = {key: item for key, item in payload.items() if key not in _STATUS_HOLDERS}
+    return " ".join(filter(None, (status, generic(rest))))
+
+
+_STATUS_HOLDERS = ("status", "idTagInfo", "idTokenInfo")
+
+
+def status_of(payload: Payload) -> str:
+    """The status of an answer, wherever its action keeps it; "" if there is none."""
+    if "status" in payload:
+        return value(payload["status"])
+    for holder in ("idTagInfo", "idTokenInfo"):
+        info = payload.get(holder)
+        if isinstance(info, dict) and "status" in info:
+            return value(info["status"])
+    return ""
+
+
+def error(code: object, description: object) -> str:
+    """A CALLERROR or CALLRESULTERROR."""
+    words = value(code) if code != "" else "(no error code)"
+    return f"{words}: {visible(description)}" if isinstance(description, str) and description else words
+
+
+def generic(payload: Payload) -> str:
+    """`key=value` of the top-level elements; of nested ones how much they hold."""
+    words = []
+    for key, item in payload.items():
+        if len(words) == MAX_WORDS:
+            words.append("…")
+            break
+        if item is not None and item != "":
+            words.append(f"{visible(key, MAX_WORD)}={_secret(key, item)}")
+    return " ".join(words)
+
+
+def value(item: object) -> str:
+    """One value: a text as it is, a number, what a list or an object holds."""
+    if isinstance(item, str):
+        return visible(item, MAX_WORD)
+    if item is None or isinstance(item, bool):
+        return {None: "null", True: "true", False: "false"}[item]
+    if isinstance(item, dict):
+        return "{}" if not item else "{…}"
+    if isinstance(item, list):
+        if item and all(isinstance(one, str) for one in item[:MAX_WORDS]):
+            more = "…" * (len(item) > MAX_WORDS)
+            return visible(",".join(map(str, item[:MAX_WORDS])) + more, MAX_WORD)
+        return f"[{len(item)}]" if item else "[]"
+    return visible(str(item), MAX_WORD)
+
+
+def _secret(key: object, item: object) -> str:
+    return _HIDDEN if _SECRET.search(str(key)) else value(item)
+
+
+def _get(payload: Payload, key: str, label: str = "", unit: str = "") -> str:
+    item = payload.get(key)
+    if item is None or item == "":
+        return ""
+    text = value(item)
+    return f"{label} {text}{unit}" if label else text + unit
+
+
+def _part(payload: Payload, key: str) -> Payload:
+    part = payload.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _parts(payload: Payload, key: str) -> Iterator[Payload]:
+    part = payload.get(key)
+    if isinstance(part, list):
+        yield from (one for one in part if isinstance(one, dict))
+
+
+def _few(words: Iterable[str]) -> str:
+    """The first of some words, and how many more there are."""
+    shown, more = [], 0
+    for word in words:
+        if len(shown) < MAX_WORDS:
+            shown.append(word)
+        else:
+            more += 1
+    return ", ".join(shown) + (f", +{more}" if more else "")
+
+
+# --- actions ----------------------------------------------------------------------------------------------------
+
+
+def _place(payload: Payload) -> str:
+    """Where: connector (1.6), or EVSE and its connector (2.x)."""
+    evse = _part(payload, "evse")
+    if evse:
+        return f"evse {value(evse.get('id'))}" + (f"/{value(evse['connectorId'])}" if "connectorId" in evse else "")
+    if "evseId" in payload:
+        connector = f"/{value(payload['connectorId'])}" if "connectorId" in payload else ""
+        return f"evse {value(payload['evseId'])}{connector}"
+    return _get(payload, "connectorId", "connector")
+
+
+def _token(payload: Payload, key: str = "idToken") -> str:
+    """The driver's token: a text (1.6) or an object (2.x)."""
+    if "idTag" in payload:
+        return _get(payload, "idTag", "tag")
+    token = _part(payload, key)
+    kind = _get(token, "type")
+    return f"token {_get(token, 'idToken')}" + (f" ({kind})" if kind else "") if token else ""
+
+
+def _transaction(payload: Payload) -> str:
+    return _get(payload, "transactionId", "tx")
+
+
+def _boot(payload: Payload) -> Iterator[str]:
+    vendor, model, firmware, serial = identity(payload)
+    yield from (vendor, model, firmware and f"fw {firmware}", serial and f"sn {serial}")
+    yield _get(payload, "reason")
+
+
+def identity(payload: Payload) -> tuple[str, str, str, str]:
+    """Vendor, model, firmware version and serial number of a BootNotification of any version."""
+    station = _part(payload, "chargingStation")
+    if station:
+        names = ("vendorName", "model", "firmwareVersion", "serialNumber")
+        return _get(station, names[0]), _get(station, names[1]), _get(station, names[2]), _get(station, names[3])
+    serial = _get(payload, "chargePointSerialNumber") or _get(payload, "chargeBoxSerialNumber")
+    return (
+        _get(payload, "chargePointVendor"),
+        _get(payload, "chargePointModel"),
+        _get(payload, "firmwareVersion"),
+        serial,
+    )
+
+
+def _status(payload: Payload) -> Iterator[str]:
+    yield _place(payload)
+    yield _get(payload, "status") or _get(payload, "connectorStatus")
+    code = _get(payload, "errorCode")
+    yield "" if code == "NoError" else code
+    yield _get(payload, "vendorErrorCode")
+    yield _get(payload, "info")
+
+
+def _authorize(payload: Payload) -> Iterator[str]:
+    yield _token(payload)
+
+
+def _start(payload: Payload) -> Iterator[str]:
+    yield _place(payload)
+    yield _token(payload)
+    yield _get(payload, "meterStart", "meter", " Wh")
+    yield _get(payload, "reservationId", "reservation")
+
+
+def _stop(payload: Payload) -> Iterator[str]:
+    yield _transaction(payload)
+    yield _get(payload, "meterStop", "meter", " Wh")
+    yield _get(payload, "reason")
+    yield _token(payload)
+    yield samples(payload, "transactionData")
+
+
+def _meter(payload: Payload) -> Iterator[str]:
+    yield _place(payload)
+    yield _transaction(payload)
+    yield samples(payload, "meterValue")
+
+
+def samples(payload: Payload, key: str) -> str:
+    """The sampled values of a list of meter values."""
+    return _few(
+        _sample(sample) for meter in _parts(payload, key) for sample in _parts(meter, "sampledValue")
+    )
+
+
+def _sample(sample: Payload) -> str:
+    measurand = _get(sample, "measurand")
+    energy = measurand in ("", "Energy.Active.Import.Register")
+    label = "" if energy else measurand.partition(".")[0]
+    if ".Export" in measurand:
+        label += " export"
+    unit_of = _part(sample, "unitOfMeasure")
+    unit = _get(sample, "unit") or _get(unit_of, "unit") or ("Wh" if energy else "")
+    multiplier = _get(unit_of, "multiplier")
+    power = f"e{multiplier}" if multiplier not in ("", "0") else ""
+    return " ".join(filter(None, (label, _get(sample, "phase"), _get(sample, "value") + power, unit)))
+
+
+def _event(payload: Payload) -> Iterator[str]:
+    info = _part(payload, "transactionInfo")
+    yield _get(payload, "eventType")
+    yield _get(payload, "seqNo", "seq")
+    yield _get(payload, "triggerReason")
+    yield _get(info, "chargingState")
+    yield _transaction(info)
+    yield _place(payload)
+    yield _token(payload)
+    yield _get(info, "stoppedReason", "stopped:")
+    yield "offline" if payload.get("offline") is True else ""
+    yield samples(payload, "meterValue")
+
+
+def _remote_start(payload: Payload) -> Iterator[str]:
+    yield _place(payload)
+    yield _token(payload)
+    yield _get(payload, "remoteStartId", "remote id")
+
+
+def _remote_stop(payload: Payload) -> Iterator[str]:
+    yield _transaction(payload)
+
+
+def _change_configuration(payload: Payload) -> Iterator[str]:
+    key = _get(payload, "key")
+    yield f"{key}={_secret(key, payload.get('value'))}"
+
+
+def _get_configuration(payload: Payload) -> Iterator[str]:
+    yield _get(payload, "key")
+
+
+def _variables(payload: Payload, key: str) -> Iterator[str]:
+    for one in _parts(payload, key):
+        name = f"{_get(_part(one, 'component'), 'name')}.{_get(_part(one, 'variable'), 'name')}"
+        yield f"{name}={_secret(name, one['attributeValue'])}" if "attributeValue" in one else name
+
+
+def _set_variables(payload: Payload) -> Iterator[str]:
+    yield _few(_variables(payload, "setVariableData"))
+
+
+def _get_variables(payload: Payload) -> Iterator[str]:
+    yield _few(_variables(payload, "getVariableData"))
+
+
+def _trigger(payload: Payload) -> Iterator[str]:
+    yield _get(payload, "requestedMessage")
+    yield _place(payload)
+
+
+def _availability(payload: Payload) -> Iterator[str]:
+    yield _place(payload)
+    yield _get(payload, "type") or _get(payload, "operationalStatus")
+
+
+def _profile(payload: Payload) -> Iterator[str]:
+    profile = _part(payload, "csChargingProfiles") or _part(payload, "chargingProfile")
+    yield _place(payload)
+    yield _get(profile, "chargingProfilePurpose")
+    yield _get(profile, "chargingProfileId", "id") or _get(profile, "id", "id")
+    yield _get(profile, "stackLevel", "stack level")
+
+
+REQUESTS: dict[str, Callable[[Payload], Iterator[str]]] = {
+    "Authorize": _authorize,
+    "BootNotification": _boot,
+    "ChangeAvailability": _availability,
+    "ChangeConfiguration": _change_configuration,
+    "GetConfiguration": _get_configuration,
+    "GetVariables": _get_variables,
+    "MeterValues": _meter,
+    "RemoteStartTransaction": _remote_start,
+    "RemoteStopTransaction": _remote_stop,
+    "RequestStartTransaction": _remote_start,
+    "RequestStopTransaction": _remote_stop,
+    "SetChargingProfile": _profile,
+    "SetVariables": _set_variables,
+    "StartTransaction": _start,
+    "StatusNotification": _status,
+    "StopTransaction": _stop,
+    "TransactionEvent": _event,
+    "TriggerMessage": _trigger,
+}
