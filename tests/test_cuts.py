@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support_engine import CAPTURES, SHARED, Run, blocks_of, cut, decode, run, sort
 
 from ocppscope.engine import Engine
 from ocppscope.errors import CaptureError
@@ -14,6 +13,7 @@ from ocppscope.model import ControlFrame, Endpoint, Flow, Message, Side
 from ocppscope.options import Options
 from ocppscope.wire.link import LinkDecoder, endpoints
 from ocppscope.wire.tcp import Assembler, Segment
+from support_engine import CAPTURES, SHARED, Run, blocks_of, cut, decode, run, sort
 
 OWN = sorted(path.name for path in CAPTURES.glob("*.pcap"))
 EVERY = Options(every_websocket=True, hash_key=1)
