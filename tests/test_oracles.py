@@ -59,7 +59,7 @@ AGREED = [
 APART = {
     "derived/midstream_no_handshake.pcap": "tshark reads no WebSocket without its handshake",
     "selfmade/mh_ocpp16_tls12_dsb.pcapng": "tshark decrypts with the secrets in the file",
-    "websocket/wireshark_websocket-compressed-server-only.pcap": "no_context_takeover of one side: tshark resets both",
+    "websocket/wireshark_websocket-compressed-server-only.pcap": "tshark resets both sides for one",
 }
 """Where the oracle differs, and why."""
 

@@ -9,7 +9,10 @@ stream, the events are the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from ocppscope.model import (
     Connection,
@@ -39,6 +42,8 @@ LEG_WINDOW_NS = 2_000_000_000
 """How far apart the same upgrade or message may be seen on two legs of one session."""
 MAX_CLUES = 4096
 """Upgrades and first messages that are remembered to recognise another leg by."""
+MAX_SNAPSHOTS = 1 << 17
+"""Connections whose latest snapshot is kept; of more, the oldest closed ones are forgotten."""
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
@@ -63,12 +68,20 @@ class Summary:
             self.examples[phase].append(track.flow)
 
 
+class _Sighting(NamedTuple):
+    """Where and when an upgrade or a message was seen first."""
+
+    number: int
+    flow: Flow
+    time_ns: int
+
+
 class Engine:
     """Decodes what a capture or proxy hands it. Connections are numbered as they are recognised."""
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
-        self.connections: dict[int, Connection] = {}  # the latest snapshot of each, by number
+        self.connections: dict[int, Connection] = {}  # the latest snapshots, by number
         self._link = LinkDecoder(self.options.hash_key)
         self.summary = Summary(self._link.stats)
         self._flows = flows.FlowTable()
@@ -79,7 +92,7 @@ class Engine:
         self._events: list[Event] = []
         self._now = 0
         self._numbers = 0
-        self._clues: dict[object, tuple[Track, int]] = {}
+        self._clues: dict[object, _Sighting] = {}
 
     # --- what tracks need ---------------------------------------------------------------------------------------
 
@@ -88,6 +101,14 @@ class Engine:
         self._events.append(event)
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             self.connections[event.connection.number] = event.connection
+            if len(self.connections) > MAX_SNAPSHOTS:
+                self._forget_closed()
+
+    def _forget_closed(self) -> None:
+        """Makes room for half as many connections again, if so many have closed."""
+        closed = [number for number, connection in self.connections.items() if connection.closed_ns is not None]
+        for number in closed[: MAX_SNAPSHOTS // 2]:
+            del self.connections[number]
 
     def enrol(self, track: Track) -> int:
         """The number of a connection that was just recognised."""
@@ -101,14 +122,14 @@ class Engine:
         differ in more than the station's port, and the two sightings must be close.
         """
         known = self._clues.get(clue)
-        if known is None or time_ns - known[1] > LEG_WINDOW_NS:
+        if known is None or time_ns - known.time_ns > LEG_WINDOW_NS:
             if len(self._clues) >= MAX_CLUES:
                 del self._clues[next(iter(self._clues))]
-            self._clues[clue] = (track, time_ns)
+            self._clues[clue] = _Sighting(track.number, track.flow, time_ns)
             return None
-        first = known[0]
-        elsewhere = first.flow.server != track.flow.server or first.flow.client.address != track.flow.client.address
-        return first.number if first is not track and elsewhere else None
+        if known.flow.server == track.flow.server and known.flow.client.address == track.flow.client.address:
+            return None
+        return known.number
 
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
@@ -136,20 +157,20 @@ class Engine:
         The first branch is the ordinary case, an in-order segment that holds one whole text frame or nothing: it does
         what `_unusual` would do, without the detours.
         """
-        data = segments.data
+        data = bytes(segments.data)
         start, length, packets = segments.payload[rows], segments.length[rows], segments.packet[rows]
         flags, missing = segments.flags[rows], segments.missing[rows]
         columns = zip(
-            (slots[rows] * 2 + segments.direction[rows]).tolist(),
-            segments.seq[rows].tolist(),
-            segments.ack[rows].tolist(),
-            ((flags & (FIN | SYN | RST)) | missing).tolist(),
-            start.tolist(),
-            (start + length).tolist(),
-            whole_frames(data, start, length).tolist(),
-            block.time_ns[packets].tolist(),
-            (packets + block.first_packet).tolist(),
-            rows.tolist(),
+            _integers(slots[rows] * 2 + segments.direction[rows]),
+            _integers(segments.seq[rows]),
+            _integers(segments.ack[rows]),
+            _integers((flags & (FIN | SYN | RST)) | missing),
+            _integers(start),
+            _integers(start + length),
+            _integers(whole_frames(data, start, length)),
+            _integers(block.time_ns[packets]),
+            _integers(packets + block.first_packet),
+            _integers(rows),
             strict=True,
         )
         lanes, append, stalled = self._lanes, self._events.append, self._stalled
@@ -162,22 +183,20 @@ class Engine:
                 if seq == half.next and not odd and lane.assembler.plain:
                     ahead = (ack - lane.peer.next) & MODULUS
                     if not ahead or ahead > MAX_JUMP:
-                        if at != stop:
-                            octets = data[at:stop]
-                            half.next = (seq + stop - at) & MODULUS
-                            half.tail = octets  # type: ignore[assignment]
-                            if head and lane.reader.idle:
-                                message = lane.whole_frame(octets, head, time_ns, packet)
-                                if message is not None:
-                                    append(message)
-                            else:
-                                lane.reader.feed(bytes(octets), time_ns, packet)
+                        half.next = (seq + stop - at) & MODULUS
+                        if head and lane.reader.idle:
+                            message = lane.whole_frame(data, at, stop, head, time_ns, packet)
+                            if message is not None:
+                                append(message)
+                        elif at != stop:
+                            half.tail, half.tail_mask = data[at:stop], b""
+                            lane.reader.feed(half.tail, time_ns, packet)
                         continue
             flag, cut = int(segments.flags[row]), int(segments.missing[row])
-            segment = Segment(way & 1, seq, ack, flag, bytes(data[at:stop]), cut, time_ns, packet)
+            segment = Segment(way & 1, seq, ack, flag, data[at:stop], cut, time_ns, packet)
             self._unusual(way >> 1, segment, data, int(segments.ip[row]))
 
-    def _unusual(self, slot: int, segment: Segment, data: bytes | bytearray, ip: int) -> None:
+    def _unusual(self, slot: int, segment: Segment, data: bytes, ip: int) -> None:
         track = self._tracks.get(slot)
         if track is not None and track.observer.assembler.restarts(segment):
             track.end(segment.time_ns, "port reused")
@@ -190,7 +209,7 @@ class Engine:
         track.observer.assembler.add(segment)
         self._after(slot, track, segment.time_ns)
 
-    def _new_track(self, slot: int, segment: Segment, data: bytes | bytearray, ip: int) -> Track | None:
+    def _new_track(self, slot: int, segment: Segment, data: bytes, ip: int) -> Track | None:
         """A track for a flow that has none, unless the segment shows that nobody needs one."""
         state = self._flows.state
         if not segment.flags & SYN:
@@ -293,6 +312,11 @@ class Engine:
             StreamGap(self._now, -1, Side.STATION, None, f"{count} packets were dropped at the source")
         )
         return self._take_events()
+
+
+def _integers(column: Ints) -> array[int]:
+    """A column to iterate over: an array makes each integer when it is due, a list would hold all of them."""
+    return array("q", column.astype(np.int64, copy=False).tobytes())
 
 
 def _own_share(segments: Segments, share: int, of: int) -> Segments:

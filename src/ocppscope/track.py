@@ -94,28 +94,35 @@ class Lane:
         self.reader = reader
         self.quick = dialogue.speakers[reader.side].quick
 
-    def whole_frame(self, octets: bytes | bytearray, head: int, time_ns: int, packet: int) -> Message | None:
-        """A segment that is one whole text frame: its message if that is an ordinary one, else None once emitted."""
-        size = len(octets)
-        reader = self.reader
+    def whole_frame(self, data: bytes, at: int, stop: int, head: int, time_ns: int, packet: int) -> Message | None:
+        """The segment `data[at:stop]` is one whole text frame with a header of `head` bytes (see `whole_frames`).
+
+        Returns its message if that is an ordinary one; otherwise emits what it is and returns None.
+        """
+        reader, half = self.reader, self.half
+        start = at + head
         if head < 5 and not reader.masked:
-            payload = bytes(octets[head:])
+            half.tail = payload = data[start:stop]
+            half.tail_mask = b""
         elif 5 < head < WHOLE_COMPRESSED and reader.masked:
-            payload = unmask(octets[head:], octets[head - 4 : head])
+            half.tail_mask = mask = data[start - 4 : start]
+            half.tail = payload = unmask(data[start:stop], mask)
         else:
-            return self._compressed_frame(octets, head, time_ns, packet)
+            half.tail, half.tail_mask = data[at:stop], b""
+            return self._compressed_frame(half.tail, head, time_ns, packet)
+        size = stop - at
         message = self.quick(payload, time_ns, packet, size, False)
         if message is None:
             self._track.text(reader.side, reader.checked(payload, time_ns, packet, size, compressed=False))
         return message
 
-    def _compressed_frame(self, octets: bytes | bytearray, head: int, time_ns: int, packet: int) -> Message | None:
+    def _compressed_frame(self, octets: bytes, head: int, time_ns: int, packet: int) -> Message | None:
         reader = self.reader
         start = head - WHOLE_COMPRESSED
         if start < 0 or not reader.inflates or (start > 5) is not reader.masked:
-            reader.feed(bytes(octets), time_ns, packet)
+            reader.feed(octets, time_ns, packet)
             return None
-        payload = unmask(octets[start:], octets[start - 4 : start]) if start > 5 else bytes(octets[start:])
+        payload = unmask(octets[start:], octets[start - 4 : start]) if start > 5 else octets[start:]
         text, problem = reader.inflate(payload)
         if problem is None and len(text) <= MAX_JSON_SIZE:
             message = self.quick(text, time_ns, packet, len(octets), True)

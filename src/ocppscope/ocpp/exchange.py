@@ -8,6 +8,7 @@ that a second answer, a repeated CALL and a CALLRESULTERROR find it. State never
 from __future__ import annotations
 
 from functools import cache
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -19,8 +20,8 @@ from ocppscope.options import DEFAULT_TIMEOUT_NS
 
 MAX_PENDING = 512
 """Unanswered CALLs that one side may have before the oldest is given up."""
-MAX_ANSWERED = 32
-"""Answered CALLs that are remembered per side, with their texts; the older half is forgotten then."""
+MAX_ANSWERED = 16
+"""Answered CALLs that are remembered per side; with more, the older half is forgotten."""
 
 _BRACKET = ord("]")
 _CALL, _CALLRESULT = Kind.CALL, Kind.CALLRESULT  # looking up an enum's member costs more than using it
@@ -38,7 +39,7 @@ class _Call(Struct, frozen=True, gc=False):
     ordinal: int
     time_ns: int
     action: str
-    text: bytes
+    checksum: int  # of its text
     accepts: TypedDecoder | None  # of its CALLRESULT
 
 
@@ -94,9 +95,10 @@ class Speaker:
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
         latency = time_ns - call.time_ns
+        outcome = _ANSWERED if latency <= dialogue.timeout_ns else _LATE
         return Message(
-            time_ns, dialogue.connection, number, self.side, _CALLRESULT, id_, call.action, text, wire_size, (packet,),
-            1, compressed, False, _ANSWERED if latency <= dialogue.timeout_ns else _LATE, call.ordinal, latency,
+            time_ns, dialogue.connection, number, self.side, _CALLRESULT, id_, call.action, text, wire_size,
+            (packet,), 1, compressed, False, outcome, call.ordinal, latency,
         )  # fmt: skip
 
     def _quick_call(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
@@ -118,7 +120,7 @@ class Speaker:
         dialogue = self.dialogue
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
-        pending[id_] = _Call(number, time_ns, action, text, accepts_answer)
+        pending[id_] = _Call(number, time_ns, action, crc32(text), accepts_answer)
         return Message(
             time_ns, dialogue.connection, number, self.side, _CALL, id_, action, text, wire_size, (packet,),
             1, compressed, False, _PENDING,
@@ -206,7 +208,7 @@ class Dialogue:
             known = self.speakers[side].pending.get(raw.id) or self.speakers[side].answered.get(raw.id)
             if known is None or not raw.id:
                 return raw.action, Outcome.PENDING, None
-            same = known.text == text.payload
+            same = known.checksum == crc32(text.payload)
             return raw.action, Outcome.RESENT if same else Outcome.REUSED_ID, known
         if kind in _ANSWERS:
             return self._pair_answer(side, kind, raw, text)
@@ -236,7 +238,7 @@ class Dialogue:
             oldest = next(iter(pending))
             self.ended.append(self._end(side, oldest, pending.pop(oldest), text.origin.time_ns))
         accepts = answer.fast if answer else None
-        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, text.payload, accepts)
+        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, crc32(text.payload), accepts)
         self._prepare(side, raw.action)
 
     def _prepare(self, side: Side, action: str) -> None:

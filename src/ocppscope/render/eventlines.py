@@ -1,4 +1,4 @@
-"""The lines between the messages: connections that open, are refused and close, lost bytes, frames, missing answers."""
+"""The lines between the messages: connections that open, are refused and close, lost bytes, frames, no answers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ocppscope.model import (
     Problem,
     Side,
     StreamGap,
+    Version,
 )
 from ocppscope.render import times
 from ocppscope.render.wiretext import clip, visible, visible_bytes
@@ -43,6 +44,10 @@ CLOSE_CODES = {
 }
 """Names of close codes in the IANA registry (RFC 6455 §7.4.1)."""
 
+END_OF_CAPTURE = "end of capture"
+MAX_WAITING = 512
+"""CALLs without an answer that are remembered until their connection's end is told."""
+
 
 def body(log: TextFormat, event: object) -> str | None:
     """The body of an event's line; None if it is not to be shown."""
@@ -69,48 +74,45 @@ def problem_line(problem: Problem, palette: Palette, width: int = 0) -> str:
 
 def _line(log: TextFormat, number: int, side: Side | None, kind: str, words: str, colour: str = "") -> str:
     """One body: station, direction, kind, words."""
-    signs, palette = log.style.signs, log.style.palette
-    arrow = " " if side is None else (signs.to_csms, signs.to_station)[side]
+    palette = log.style.palette
+    arrow = " " if side is None else log.arrow(side)
     start = f"{log.station(number)} {arrow} {log.kind(kind)}"
-    return f"{palette.bold if not colour else colour}{start} {clip(words, log.room(len(start) + 1))}{palette.off}"
+    return f"{colour or palette.bold}{start} {clip(words, log.room(len(start) + 1))}{palette.off}"
 
 
 def _opened(log: TextFormat, connection: Connection) -> str:
     handshake, palette = connection.handshake, log.style.palette
     if handshake is None:
-        words = f"{connection.flow}  found in its middle, no upgrade seen; {version(connection)}"
-        return _line(log, connection.number, None, "OPEN", words + _leg(connection)) + _problems(log, connection)
+        words = f"found in its middle, no upgrade seen, {version(connection)}{_leg(connection)}, {connection.flow}"
+        return _line(log, connection.number, None, "OPEN", words) + _problems(log, connection)
     upgraded = handshake.upgraded
-    words = f"{connection.flow} {visible(handshake.target)} {upgrade_words(handshake)}{_leg(connection)}"
+    words = f"{upgrade_words(handshake)}{_leg(connection)}, {visible(handshake.target)}, {connection.flow}"
     kind = "OPEN" if upgraded else "REFUSED" if handshake.status is not None else "NO REPLY"
     colour = palette.good if upgraded else palette.bad
     return _line(log, connection.number, Side.STATION, kind, words, colour) + _problems(log, connection)
 
 
 def _problems(log: TextFormat, connection: Connection) -> str:
+    log.told[connection.number] = len(connection.problems)
     return log.problem_lines(connection.problems)
 
 
 def _leg(connection: Connection) -> str:
-    return "" if connection.leg_of is None else f"; the same session as #{connection.leg_of}, another leg of it"
+    return "" if connection.leg_of is None else f", repeats the session of #{connection.leg_of} on another leg"
 
 
 def version(connection: Connection) -> str:
     """`OCPP 1.6`, with a tilde where it is a guess."""
     if connection.subject != "ocpp":
         return "no OCPP so far"
+    if connection.version is Version.UNKNOWN:
+        return "OCPP version unknown"
     return f"OCPP {'~' if connection.version_guessed else ''}{connection.version.value}"
 
 
 def upgrade_words(handshake: Handshake) -> str:
-    """The negotiation in a few words: `101 ocpp1.6, deflate, user CP-1, 3.4ms` or `401 Unauthorized, …`."""
-    words = []
-    if handshake.status is None:
-        words.append("no answer in the capture")
-    elif handshake.upgraded:
-        words.append(f"101 {visible(handshake.protocol) if handshake.protocol else 'no subprotocol'}")
-    else:
-        words.append(f"{handshake.status} {visible(handshake.reason)}".rstrip())
+    """The negotiation in a few words: `101 ocpp1.6, deflate, user CP-1, 3.4ms` or `401 Unauthorized "…", …`."""
+    words = [_verdict(handshake)]
     if not handshake.upgraded or not handshake.protocol:
         words.append(f"offered {visible(' '.join(handshake.offered_protocols)) or 'no subprotocol'}")
     if handshake.deflate is not None:
@@ -119,28 +121,36 @@ def upgrade_words(handshake: Handshake) -> str:
         words.append(f"user {visible(handshake.user)}")
     if handshake.answered_ns is not None:
         words.append(times.span(handshake.answered_ns - handshake.requested_ns))
-    if handshake.body:
-        words.append(f'"{visible(handshake.body.strip(), 80)}"')
     return ", ".join(words)
 
 
-def _closed(log: TextFormat, event: ConnectionClosed) -> str:
+def _verdict(handshake: Handshake) -> str:
+    if handshake.status is None:
+        return "no answer in the capture"
+    if handshake.upgraded:
+        return f"101 {visible(handshake.protocol) if handshake.protocol else 'without a subprotocol'}"
+    body = f' "{visible(handshake.body.strip(), 100)}"' if handshake.body.strip() else ""
+    return f"{handshake.status} {visible(handshake.reason)}".rstrip() + body
+
+
+def _closed(log: TextFormat, event: ConnectionClosed) -> str | None:
     connection, palette = event.connection, log.style.palette
-    refused = connection.handshake is not None and not connection.handshake.upgraded
+    new = connection.problems[log.told.pop(connection.number, 0) :]
+    if connection.handshake is not None and not connection.handshake.upgraded and not new:
+        return None
     words = [end_words(connection), f"after {times.span(event.time_ns - connection.opened_ns)}"]
-    if not refused:
-        words.append(count_words(connection.messages))
-        waiting = log.unanswered.pop(connection.number, None)
-        if waiting:
-            words.append(f"without answer: {_few(waiting)}")
+    words.append(count_words(connection.messages))
+    waiting = log.unanswered.pop(connection.number, None)
+    if waiting:
+        words.append(f"without answer: {_few(waiting)}")
     if any(connection.lost_bytes):
         words.append(f"{sum(connection.lost_bytes):,} bytes not in the capture")
     if connection.leg_of is not None:
         words.append(f"repeats #{connection.leg_of}")
-    normal = connection.close_code in (1000, 1001) or refused or not connection.close_how
-    new = connection.problems[len(log.told.pop(connection.number, ())) :]
+    normal = connection.close_code in (1000, 1001) or connection.close_how in ("", END_OF_CAPTURE)
     side = connection.closed_by
-    return _line(log, connection.number, side, "CLOSED", ", ".join(words), "" if normal else palette.odd) + (
+    kind = "END" if connection.close_how == END_OF_CAPTURE else "CLOSED"
+    return _line(log, connection.number, side, kind, ", ".join(words), "" if normal else palette.odd) + (
         log.problem_lines(new)
     )
 
@@ -155,8 +165,8 @@ def end_words(connection: Connection) -> str:
     how = connection.close_how
     if how == "close frame":
         how = close_words(connection.close_code, connection.close_reason)
-    if not how:
-        return "end not seen"
+    if how == END_OF_CAPTURE:
+        return "still open when the capture ends"
     if connection.closed_by is None:
         return how
     return f"by the {SENDERS[connection.closed_by]}, {how}"
@@ -201,6 +211,8 @@ def _unanswered(log: TextFormat, end: ExchangeEnd) -> str:
     kind = "TIMEOUT" if end.outcome is Outcome.TIMEOUT else "UNANSWERED"
     waited = times.span(end.age_ns)
     what = "no answer within the timeout" if end.outcome is Outcome.TIMEOUT else "no answer before the end"
-    words = f"{visible(end.action, 40) or '?'} {log.short(end.id)}  {what}, {waited} after the CALL"
-    log.unanswered.setdefault(end.connection, []).append(end.action)
+    words = f"{log.columns_of(end.id, end.action)}  {what}, {waited} after the CALL"
+    waiting = log.unanswered.setdefault(end.connection, [])
+    if len(waiting) < MAX_WAITING:
+        waiting.append(end.action)
     return _line(log, end.connection, end.side, kind, words, log.style.palette.odd)

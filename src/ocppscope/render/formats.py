@@ -12,9 +12,13 @@ from ocppscope.model import Connection, Event, Kind, Message, Outcome, Side
 
 SIDES = (Side.STATION.label, Side.CSMS.label)
 KINDS = {kind: kind.name for kind in Kind}
-SPECIAL = frozenset(
-    {Outcome.RESENT, Outcome.REUSED_ID, Outcome.LATE, Outcome.ORPHAN, Outcome.DUPLICATE, Outcome.TIMEOUT}
-)
+SPECIAL = {
+    Outcome.RESENT: "RESENT: the same CALL again",
+    Outcome.REUSED_ID: "REUSED ID: another CALL had it",
+    Outcome.LATE: "LATE: after the timeout",
+    Outcome.ORPHAN: "ORPHAN: no such CALL was seen",
+    Outcome.DUPLICATE: "DUPLICATE: answered before",
+}
 """Outcomes that a reader should be told of; the others are the ordinary course of things."""
 
 

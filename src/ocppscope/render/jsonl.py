@@ -307,7 +307,7 @@ def _encode_any(item: object) -> str:
 
 
 def _safe(line: str) -> str:
-    return line if line.isascii() and "\x7f" not in line or line.isprintable() else _UNPRINTABLE.sub(_escape, line)
+    return line if (line.isascii() and "\x7f" not in line) or line.isprintable() else _UNPRINTABLE.sub(_escape, line)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Colours and signs of text output. With colours off every colour is the empty string."""
+"""Colours of text output. With colours off every colour is the empty string."""
 
 from __future__ import annotations
 
@@ -29,17 +29,3 @@ COLOURED = Palette(
     odd="\x1b[33m",
     off="\x1b[0m",
 )
-
-
-class Signs(NamedTuple):
-    """The characters beyond ASCII that lines are drawn with, apart from "…" and "µ"."""
-
-    to_csms: str = "→"
-    to_station: str = "←"
-    good: str = "✓"
-    bad: str = "✗"
-    none: str = "–"
-
-
-UNICODE = Signs()
-ASCII = Signs(to_csms=">", to_station="<", good="+", bad="x", none="-")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ocppscope.render.wiretext import visible
@@ -15,7 +16,9 @@ from ocppscope.render.wiretext import visible
 MAX_WORD = 60
 """Characters that are shown of one value."""
 MAX_WORDS = 8
-"""Elements or sampled values that are named of one message."""
+"""Elements that are named of one message."""
+MAX_SAMPLES = 4
+"""Sampled values that are shown of one message."""
 
 _SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE)
 _HIDDEN = "***"
@@ -33,12 +36,15 @@ def request(action: str, payload: object) -> str:
     return " ".join(filter(None, describe(payload))) if describe else generic(payload)
 
 
-def answer(payload: object) -> str:
+def answer(action: str, payload: object) -> str:
     """A CALLRESULT: the status first."""
     if not payload:
         return ""
     if not isinstance(payload, dict):
         return value(payload)
+    describe = ANSWERS.get(action)
+    if describe:
+        return " ".join(filter(None, describe(payload)))
     status = status_of(payload)
     rest = {key: item for key, item in payload.items() if key not in _STATUS_HOLDERS}
     return " ".join(filter(None, (status, generic(rest))))
@@ -66,7 +72,7 @@ def error(code: object, description: object) -> str:
 
 def generic(payload: Payload) -> str:
     """`key=value` of the top-level elements; of nested ones how much they hold."""
-    words = []
+    words: list[str] = []
     for key, item in payload.items():
         if len(words) == MAX_WORDS:
             words.append("…")
@@ -78,18 +84,22 @@ def generic(payload: Payload) -> str:
 
 def value(item: object) -> str:
     """One value: a text as it is, a number, what a list or an object holds."""
-    if isinstance(item, str):
+    if item.__class__ is str:
         return visible(item, MAX_WORD)
     if item is None or isinstance(item, bool):
         return {None: "null", True: "true", False: "false"}[item]
     if isinstance(item, dict):
         return "{}" if not item else "{…}"
     if isinstance(item, list):
-        if item and all(isinstance(one, str) for one in item[:MAX_WORDS]):
-            more = "…" * (len(item) > MAX_WORDS)
-            return visible(",".join(map(str, item[:MAX_WORDS])) + more, MAX_WORD)
-        return f"[{len(item)}]" if item else "[]"
-    return visible(str(item), MAX_WORD)
+        return _list(item)
+    return str(item)[:MAX_WORD]
+
+
+def _list(items: list[object]) -> str:
+    few = items[:MAX_WORDS]
+    if few and all(isinstance(one, str) for one in few):
+        return visible(",".join(map(str, few)) + "…" * (len(items) > MAX_WORDS), MAX_WORD)
+    return f"[{len(items)}]" if items else "[]"
 
 
 def _secret(key: object, item: object) -> str:
@@ -109,15 +119,15 @@ def _part(payload: Payload, key: str) -> Payload:
     return part if isinstance(part, dict) else {}
 
 
-def _parts(payload: Payload, key: str) -> Iterator[Payload]:
+def _parts(payload: Payload, key: str) -> list[Payload]:
     part = payload.get(key)
-    if isinstance(part, list):
-        yield from (one for one in part if isinstance(one, dict))
+    return [one for one in part if isinstance(one, dict)] if isinstance(part, list) else []
 
 
 def _few(words: Iterable[str]) -> str:
     """The first of some words, and how many more there are."""
-    shown, more = [], 0
+    shown: list[str] = []
+    more = 0
     for word in words:
         if len(shown) < MAX_WORDS:
             shown.append(word)
@@ -209,23 +219,35 @@ def _meter(payload: Payload) -> Iterator[str]:
 
 
 def samples(payload: Payload, key: str) -> str:
-    """The sampled values of a list of meter values."""
-    return _few(
-        _sample(sample) for meter in _parts(payload, key) for sample in _parts(meter, "sampledValue")
-    )
+    """The first sampled values of a list of meter values, and how many more there are."""
+    found = [sample for meter in _parts(payload, key) for sample in _parts(meter, "sampledValue")]
+    shown = ", ".join(map(_sample, found[:MAX_SAMPLES]))
+    return f"{shown}, +{len(found) - MAX_SAMPLES} more" if len(found) > MAX_SAMPLES else shown
 
 
 def _sample(sample: Payload) -> str:
-    measurand = _get(sample, "measurand")
-    energy = measurand in ("", "Energy.Active.Import.Register")
-    label = "" if energy else measurand.partition(".")[0]
-    if ".Export" in measurand:
-        label += " export"
-    unit_of = _part(sample, "unitOfMeasure")
-    unit = _get(sample, "unit") or _get(unit_of, "unit") or ("Wh" if energy else "")
-    multiplier = _get(unit_of, "multiplier")
-    power = f"e{multiplier}" if multiplier not in ("", "0") else ""
-    return " ".join(filter(None, (label, _get(sample, "phase"), _get(sample, "value") + power, unit)))
+    get = sample.get
+    unit_of = get("unitOfMeasure")
+    unit, multiplier = get("unit"), None
+    if isinstance(unit_of, dict):
+        unit, multiplier = unit_of.get("unit"), unit_of.get("multiplier")
+    try:
+        before, after = _around(get("measurand"), get("phase"), unit, multiplier)
+    except TypeError:  # a list or an object where a text should be
+        before, after = "", ""
+    return f"{before}{value(get('value'))}{after}"
+
+
+@lru_cache(maxsize=64)
+def _around(measurand: object, phase: object, unit: object, multiplier: object) -> tuple[str, str]:
+    """What stands before and after a sampled value: `Power L1 ` and ` kW`."""
+    name = "" if measurand is None else value(measurand)
+    energy = name in ("", "Energy.Active.Import.Register")
+    label = "" if energy else name.partition(".")[0] + (" export" if ".Export" in name else "")
+    before = " ".join(filter(None, (label, "" if phase is None else value(phase))))
+    power = "" if multiplier in (None, 0) else f"e{value(multiplier)}"
+    after = value(unit) if unit is not None else "Wh" if energy else ""
+    return (before and f"{before} "), power + (after and f" {after}")
 
 
 def _event(payload: Payload) -> Iterator[str]:
@@ -261,18 +283,37 @@ def _get_configuration(payload: Payload) -> Iterator[str]:
     yield _get(payload, "key")
 
 
-def _variables(payload: Payload, key: str) -> Iterator[str]:
-    for one in _parts(payload, key):
-        name = f"{_get(_part(one, 'component'), 'name')}.{_get(_part(one, 'variable'), 'name')}"
-        yield f"{name}={_secret(name, one['attributeValue'])}" if "attributeValue" in one else name
+def _variables(payload: Payload, key: str) -> str:
+    return _few(_variable(one) for one in _parts(payload, key))
+
+
+def _variable(one: Payload) -> str:
+    name = f"{_get(_part(one, 'component'), 'name')}.{_get(_part(one, 'variable'), 'name')}"
+    if "attributeValue" in one:
+        name = f"{name}={_secret(name, one['attributeValue'])}"
+    return f"{name} {_get(one, 'attributeStatus')}".rstrip()
 
 
 def _set_variables(payload: Payload) -> Iterator[str]:
-    yield _few(_variables(payload, "setVariableData"))
+    yield _variables(payload, "setVariableData")
+
+
+def _set_variables_answer(payload: Payload) -> Iterator[str]:
+    yield _variables(payload, "setVariableResult")
 
 
 def _get_variables(payload: Payload) -> Iterator[str]:
-    yield _few(_variables(payload, "getVariableData"))
+    yield _variables(payload, "getVariableData")
+
+
+def _get_variables_answer(payload: Payload) -> Iterator[str]:
+    yield _variables(payload, "getVariableResult")
+
+
+def _get_configuration_answer(payload: Payload) -> Iterator[str]:
+    keys = _parts(payload, "configurationKey")
+    yield _few(f"{_get(one, 'key')}={_secret(one.get('key'), one.get('value', ''))}" for one in keys)
+    yield _get(payload, "unknownKey", "unknown:")
 
 
 def _trigger(payload: Payload) -> Iterator[str]:
@@ -312,4 +353,10 @@ REQUESTS: dict[str, Callable[[Payload], Iterator[str]]] = {
     "StopTransaction": _stop,
     "TransactionEvent": _event,
     "TriggerMessage": _trigger,
+}
+
+ANSWERS: dict[str, Callable[[Payload], Iterator[str]]] = {
+    "GetConfiguration": _get_configuration_answer,
+    "GetVariables": _get_variables_answer,
+    "SetVariables": _set_variables_answer,
 }

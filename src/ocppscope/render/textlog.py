@@ -10,12 +10,13 @@ one is cut.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
-from ocppscope.model import Connection, Event, Kind, Message, Outcome, Side
+from ocppscope.model import Connection, Event, Kind, Message, Problem, Side
 from ocppscope.render import eventlines, jsonl, summary, times
-from ocppscope.render.formats import KINDS, SPECIAL, UNKNOWN, Known, known
-from ocppscope.render.palette import PLAIN, UNICODE, Palette, Signs
+from ocppscope.render.formats import KINDS, SPECIAL, Known, known
+from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.wiretext import clip, pad, visible, visible_bytes
 
 MAX_SUMMARY = 240
@@ -28,9 +29,15 @@ MAX_FULL_COLUMNS = 2000
 """Characters of one line of JSON that are shown."""
 MAX_ID = 12
 """A longer id is shortened."""
+ID_WIDTH = 11
 MAX_STATION = 48
 """Characters of an identity that are shown; OCPP allows no more."""
 
+ARROWS = ("→", "←")
+"""By sender."""
+_FAILURES = frozenset({Kind.CALLERROR, Kind.CALLRESULTERROR})
+_LOSSY = ("ws.context-lost", "ws.lost-bytes")
+_LOST = re.compile(rb"\0+")
 SHORT_KINDS = {
     "CALLRESULT": "RESULT",
     "CALLERROR": "ERROR",
@@ -45,7 +52,6 @@ class Style(NamedTuple):
 
     clock: times.ClockFormat = times.ClockFormat()
     palette: Palette = PLAIN
-    signs: Signs = UNICODE
     width: int = 0
     full: bool = False
     pings: bool = False
@@ -64,9 +70,9 @@ class Columns(NamedTuple):
     size: int
 
 
-UNBOUNDED = Columns(3, 12, MAX_STATION, 10, 18, 11, 6, 5)
+UNBOUNDED = Columns(3, 12, MAX_STATION, 10, 22, ID_WIDTH, 6, 5)
 WIDE = UNBOUNDED._replace(station_most=20)
-MIDDLE = WIDE._replace(id=0, size=0, station_most=16)
+MIDDLE = WIDE._replace(action=18, id=0, size=0, station_most=16)
 NARROW = Columns(0, 10, 12, 6, 18, 0, 0, 0)
 
 
@@ -86,26 +92,27 @@ class TextFormat:
         self._known: dict[int, Known] = {}
         self._stations: dict[int, str] = {}
         self._clock = times.Clock(self.style.clock)
-        self._day = ""
+        self._day: int | None = None
         self._first_ns: int | None = None
         self._printed_ns: int | None = None
-        self._arrows = self._make_arrows()
-        self._kinds = {kind: self.kind(KINDS[kind]) for kind in Kind}
-        palette = self.style.palette
-        self._kind_colours = dict.fromkeys(Kind, "") | {
-            Kind.CALLERROR: palette.bad,
-            Kind.CALLRESULTERROR: palette.bad,
-            Kind.UNPARSED: palette.odd,
-        }
+        self.unanswered: dict[int, list[str]] = {}  # actions of CALLs without an answer, by connection
+        self.told: dict[int, int] = {}  # problems of a connection that were shown when it was opened
+        columns, palette = self.columns, self.style.palette
+        self._nameless = " " * columns.station
+        self._action = columns.action
+        self._with_id, self._with_latency = bool(columns.id), bool(columns.latency)
+        self._fixed = columns.kind + 4
+        self._room = None if self.style.width else MAX_SUMMARY
+        self._starts = {(kind, side): self._start(kind, side) for kind in Kind for side in Side}
         prefix = len(self._clock.show(0)) + (0 if self.style.clock.is_delta else 8)
-        self._prefix = prefix + (self.columns.number + 1 if self.columns.number else 0) + 1
+        self._prefix = prefix + (columns.number + 1 if columns.number else 0) + 1
+        self._dim, self._undim = palette.dim, palette.off
 
-    def _make_arrows(self) -> tuple[str, str]:
-        palette, signs = self.style.palette, self.style.signs
-        return (
-            f"{palette.station}{signs.to_csms}{palette.off}",
-            f"{palette.csms}{signs.to_station}{palette.off}",
-        )
+    def _start(self, kind: Kind, side: Side) -> str:
+        """Direction and kind of a message; the colour of a failure goes on to the end of the line."""
+        palette = self.style.palette
+        arrow = f"{(palette.station, palette.csms)[side]}{ARROWS[side]}{palette.off}"
+        return f"{arrow} {palette.bad if kind in _FAILURES else ''}{self.kind(KINDS[kind])}"
 
     # --- bodies -------------------------------------------------------------------------------------------------
 
@@ -123,6 +130,10 @@ class TextFormat:
         """The station column."""
         return self._stations.get(number) or " " * self.columns.station
 
+    def arrow(self, side: Side) -> str:
+        """The direction column, without colour."""
+        return ARROWS[side]
+
     def kind(self, name: str) -> str:
         """The kind column."""
         short = SHORT_KINDS.get(name, name) if self.columns.kind < 10 else name
@@ -134,59 +145,67 @@ class TextFormat:
 
     def message(self, message: Message) -> str:
         """Station, direction, kind, action, id, latency, size and summary; problems and JSON below."""
-        columns = self.columns
-        station = self._stations.get(message.connection) or " " * columns.station
-        kind, latency = message.kind, message.latency_ns
-        action = message.action
+        station = self._stations.get(message.connection) or self._nameless
+        kind, latency, text = message.kind, message.latency_ns, message.text
+        action, width = message.action, self._action
+        took = "" if latency is None else times.span(latency)
         if not (action.isascii() and action.isalnum()):
             action = visible(action, MAX_ID * 3)
-        words = self._words(message)
-        took = "" if latency is None else times.span(latency)
-        if columns.id:
-            middle = f"{action:<{columns.action}} {short_id(message.id):<{columns.id}} {took:>6} {times.size(len(message.text)):>5}  "
-        elif columns.latency:
-            middle = f"{action:<{columns.action}} {took:>6}  "
+        if self._with_id:
+            middle = f"{action:<{width}} {short_id(message.id):<{ID_WIDTH}} {took:>6} {times.size(len(text)):>5} "
+        elif self._with_latency:
+            middle = f"{action:<{width}} {took:>6} "
         else:
-            middle = f"{action:<{columns.action}} "
-            words = f"{took} {words}" if took else words
+            middle = f"{action:<{width}}"
+        words = "" if text[-4:] == b",{}]" and kind is Kind.CALLRESULT else self._words(message)
+        if took and not self._with_latency:
+            words = f"{took} {words}"
+        tag = SPECIAL.get(message.outcome)
+        if tag is not None:
+            words = f"[{tag}] {words}"
         if words:
-            words = clip(words, self.room(len(station) + len(middle) + columns.kind + 4))
-        colour = self._kind_colours[kind]
-        if colour:
-            body = f"{station} {self._arrows[message.side]} {colour}{self._kinds[kind]} {middle}{words}{self.style.palette.off}"
-        else:
-            body = f"{station} {self._arrows[message.side]} {self._kinds[kind]} {middle}{words}"
-        if message.problems or message.outcome in SPECIAL or self.style.full:
-            return self._with_more(message, body)
+            room = self._room if self._room is not None else self.room(len(station) + len(middle) + self._fixed)
+            if len(words) > room or not words.isascii():
+                words = clip(words, room)
+            if tag is not None:
+                words = self._coloured(words)
+        body = f"{station} {self._starts[kind, message.side]} {middle} {words}".rstrip()
+        if kind in _FAILURES:
+            body += self.style.palette.off
+        if message.problems or self.style.full:
+            return body + self.problem_lines(message.problems) + (self._full(text) if self.style.full else "")
         return body
+
+    def _coloured(self, words: str) -> str:
+        """With the tag at the beginning in colour."""
+        palette = self.style.palette
+        tag, end, rest = words.partition("]")
+        return f"{palette.odd}{tag}{end}{palette.off}{rest}"
+
+    def columns_of(self, id_: str, action: str) -> str:
+        """The columns of action and id, as far as they are shown."""
+        action = visible(action, MAX_ID * 3)
+        both = f"{action:<{self.columns.action}}"
+        return f"{both} {short_id(id_):<{self.columns.id}}" if self.columns.id else both
 
     def _words(self, message: Message) -> str:
         """The summary."""
         kind, text = message.kind, message.text
-        if text[-4:] == b",{}]" and kind is not Kind.CALLERROR:
-            return ""
         parts = jsonl.read(text)
         if not isinstance(parts, list):
-            return visible_bytes(text) if text else "(empty)"
+            return _excerpt(message)
         try:
             if kind is Kind.CALLRESULT:
-                return summary.answer(parts[2])
+                return summary.answer(message.action, parts[2])
             if kind in (Kind.CALL, Kind.SEND):
                 return summary.request(message.action, parts[3])
             if kind in (Kind.CALLERROR, Kind.CALLRESULTERROR):
                 return summary.error(parts[2], parts[3] if len(parts) > 3 else "")
         except IndexError:
             return ""
-        return visible_bytes(text)
+        return _excerpt(message)
 
-    def _with_more(self, message: Message, body: str) -> str:
-        palette = self.style.palette
-        if message.outcome in SPECIAL:
-            word = message.outcome.value.upper()
-            body = f"{body} {palette.odd}[{word}]{palette.off}"
-        return body + self.problem_lines(message.problems) + (self._full(message.text) if self.style.full else "")
-
-    def problem_lines(self, problems: tuple[eventlines.Problem, ...]) -> str:
+    def problem_lines(self, problems: tuple[Problem, ...]) -> str:
         """Problems, each on a line of its own below what they are about; "" if there are none."""
         shown = problems if self.style.full else problems[:MAX_PROBLEMS]
         lines = [eventlines.problem_line(problem, self.style.palette, self.style.width) for problem in shown]
@@ -211,36 +230,38 @@ class TextFormat:
 
     def line(self, row: int | None, connection: int, time_ns: int, body: str) -> str:
         """Puts the time, the time since the line before and the connection's number first."""
-        printed, style = self._printed_ns, self.style
-        self._printed_ns = time_ns
+        clock = self.style.clock
         if self._first_ns is None:
             self._first_ns = time_ns
-        clock = style.clock
+        printed = time_ns if self._printed_ns is None else self._printed_ns
+        self._printed_ns = time_ns
+        number = f"#{connection}" if self.columns.number and connection >= 0 else ""
         if clock.is_delta:
-            start = self._clock.show(time_ns, time_ns if printed is None else printed)
+            start = self._clock.show(time_ns, printed)
         else:
-            since = "" if printed is None else f"+{times.span(time_ns - printed)}"
-            start = f"{self._clock.show(time_ns, self._first_ns)} {since:>7}"
-        if self.columns.number:
-            number = f"#{connection}" if connection >= 0 else ""
-            start = f"{start} {number:>{self.columns.number}}"
-        if style.palette.dim:
-            start = f"{style.palette.dim}{start}{style.palette.off}"
-        if clock.needs_date_lines:
-            start = self._date_line(time_ns) + start
-        return f"{start} {body}\n"
+            start = f"{self._clock.show(time_ns, self._first_ns)} {times.since(time_ns - printed):>7}"
+        day = time_ns // times.DAY
+        date = self._date_line(day, time_ns) if day != self._day and clock.needs_date_lines else ""
+        return f"{date}{self._dim}{start} {number:>3}{self._undim} {body}\n"
 
     def start_at(self, time_ns: int) -> None:
         """Where relative times count from: the first packet."""
         self._first_ns = time_ns
 
-    def _date_line(self, time_ns: int) -> str:
-        day = times.date(time_ns)
-        if day == self._day:
-            return ""
+    def _date_line(self, day: int, time_ns: int) -> str:
         self._day = day
         palette = self.style.palette
-        return f"{palette.bold}-- {day} (UTC){palette.off}\n"
+        return f"{palette.bold}-- {times.date(time_ns)} (UTC){palette.off}\n"
+
+
+def _excerpt(message: Message) -> str:
+    """The beginning of a text of which nothing better can be said; lost parts, which the decoder fills, as counts."""
+    text = message.text
+    if not text:
+        return "(empty)"
+    if b"\0" in text and any(problem.code in _LOSSY for problem in message.problems):
+        text = _LOST.sub(lambda run: b"[%d lost]" % len(run[0]), text[: 4 * MAX_SUMMARY])
+    return visible_bytes(text)
 
 
 def short_id(id_: str) -> str:

@@ -100,7 +100,7 @@ def stamp(time_ns: int) -> str:
 
 
 def span(span_ns: int) -> str:
-    """A span of time in at most six characters: `735µs`, `3.5ms`, `44ms`, `2.20s`, `13.5s`, `5m02s`, `1h02m`, `5d03h`."""
+    """A span of time in at most six characters: `735µs`, `3.5ms`, `44ms`, `2.20s`, `5m02s`, `1h02m`, `5d03h`."""
     if span_ns < 0:
         return f"-{span(-span_ns)}"
     if span_ns < 999_500:
@@ -121,6 +121,11 @@ def span(span_ns: int) -> str:
         return f"{hours}h{rest:02}m"
     days, rest = divmod(span_ns // HOUR, 24)
     return f"{days}d{rest:02}h"
+
+
+def since(span_ns: int) -> str:
+    """A span with its sign: `+44ms`."""
+    return f"+{span(span_ns)}" if span_ns >= 0 else span(span_ns)
 
 
 def size(count: int) -> str:

@@ -21,12 +21,9 @@ _MARK_FLOOD = re.compile(rf"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1d
 
 def visible(text: str, limit: int = MAX_VISIBLE) -> str:
     """`text` with everything escaped that is no printable character; of a longer one the first `limit` characters."""
-    size = len(text)
-    if size > limit:
-        return f"{_clean(text[:limit])}… ({size:,} characters)"
-    if text.isascii() and text.isprintable():
-        return text
-    return _clean(text)
+    if len(text) > limit:
+        return f"{_clean(text[:limit])}… ({len(text):,} characters)"
+    return text if text.isascii() and text.isprintable() else _clean(text)
 
 
 def visible_bytes(data: bytes, limit: int = MAX_VISIBLE) -> str:

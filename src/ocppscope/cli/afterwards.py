@@ -1,0 +1,112 @@
+"""What is said on stderr when all is read: what is wrong with the input, what is missing, what else there was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocppscope.render.wiretext import visible
+from ocppscope.wire.connection import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from ocppscope.cli.session import Log
+    from ocppscope.engine import Summary
+    from ocppscope.model import Connection
+
+MAX_LOSSES = 10
+"""Connections with lost bytes that are named."""
+
+
+class Afterwards:
+    """Tells on a stream; every line starts with `note:`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def tell(self, summary: Summary, log: Log, notices: list[str], *, secrets: bool) -> None:
+        """Everything there is to say; often nothing."""
+        self._say(notices)
+        self._say(losses(list(log.lost.values())))
+        self._say(folded(log))
+        if not log.rows and not log.done:
+            self._say(holdings(summary, refused=log.connections, secrets=secrets))
+        elif log.needle is not None and not log.shown:
+            self._say([f"none of the {log.rows:,} messages has that text"])
+
+    def tell_of_stations(self, summary: Summary, notices: list[str], found: bool) -> None:
+        """What is wrong with the input, and what it held if it was no connection."""
+        self._say(notices)
+        if not found:
+            self._say(holdings(summary, refused=0, secrets=False))
+
+    def _say(self, sentences: Iterator[str] | list[str]) -> None:
+        for sentence in sentences:
+            self._stream.write(f"note: {visible(sentence, 500)}\n")
+
+
+def losses(connections: list[Connection]) -> Iterator[str]:
+    """Bytes that the capture does not hold."""
+    for connection in connections[:MAX_LOSSES]:
+        station, csms = connection.lost_bytes
+        parts = [f"{count:,} from the {who}" for count, who in ((station, "station"), (csms, "CSMS")) if count]
+        yield f"{connection.station} #{connection.number}: bytes missing in the capture: {', '.join(parts)}"
+    if len(connections) > MAX_LOSSES:
+        yield f"bytes are missing of {len(connections) - MAX_LOSSES:,} more connections"
+
+
+def folded(log: Log) -> Iterator[str]:
+    """Sessions that were captured twice."""
+    if log.folded:
+        count, legs = sum(log.folded.values()), len(log.folded)
+        which = "1 connection that repeats another" if legs == 1 else f"{legs:,} connections that repeat others"
+        yield f"{count:,} messages not shown: they are of {which}, on another leg of the way (--legs shows them)"
+
+
+def holdings(summary: Summary, *, refused: int, secrets: bool) -> Iterator[str]:
+    """What a capture without OCPP messages did hold, and what to try."""
+    if refused:
+        yield "there are no OCPP messages; `ocppscope stations --handshake` shows how the connections were negotiated"
+    elif not summary.packets:
+        yield "the capture holds no packets at all"
+        return
+    else:
+        yield f"no OCPP here: {summary.packets:,} packets, {summary.segments:,} of them TCP"
+    yield from _links(summary)
+    yield from _flows(summary, secrets=secrets)
+
+
+def _links(summary: Summary) -> Iterator[str]:
+    link = summary.link
+    for linktype, count in list(link.unknown_links.items())[:5]:
+        yield f"{count:,} packets have a link type that is not understood ({linktype})"
+    if link.cut:
+        yield f"{link.cut:,} packets are cut or broken in their headers; capture whole packets: tcpdump -s 0"
+    if summary.packets and not summary.segments:
+        yield f"{link.not_ip:,} packets are not IP, {link.not_tcp:,} are IP but not TCP"
+
+
+def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:
+    flows = summary.flows
+    if flows[Phase.TLS]:
+        what = "the capture holds keys, but decryption" if secrets else "decryption with a key log"
+        yield f"{_count(summary, Phase.TLS, 'TLS connection')} whose content cannot be read; {what} is still to come"
+    http = flows[Phase.HTTP] + flows[Phase.IDLE_HTTP]
+    if http:
+        phase = Phase.HTTP if summary.examples[Phase.HTTP] else Phase.IDLE_HTTP
+        yield f"{_count(summary, phase, 'HTTP connection', http)} without an upgrade to WebSocket"
+    if flows[Phase.WEBSOCKET]:
+        yield f"{_count(summary, Phase.WEBSOCKET, 'WebSocket')} without OCPP; --all-websockets shows them"
+    other = flows[Phase.OTHER] + flows[Phase.TRIAL] + flows[Phase.NEW]
+    if other:
+        phase = next((p for p in (Phase.OTHER, Phase.TRIAL, Phase.NEW) if summary.examples[p]), Phase.OTHER)
+        yield f"{_count(summary, phase, 'other TCP connection', other)}: nothing in them reads as WebSocket"
+
+
+def _count(summary: Summary, phase: Phase, what: str, count: int | None = None) -> str:
+    """`3 TLS connections (10.0.0.1:50000 → 10.0.0.2:443, …)`."""
+    count = summary.flows[phase] if count is None else count
+    flows = summary.examples[phase][:3]
+    examples = ", ".join(map(str, flows)) + (", …" if count > len(flows) else "")
+    return f"{count:,} {what}{'' if count == 1 else 's'} ({examples})"

@@ -1,0 +1,86 @@
+"""`ocppscope log`: the annotated message log."""
+
+# ruff: noqa: PLC0415 (imported when it is needed, so that --help stays quick)
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ocppscope.cli.parameters import ClockType, decoding, inputs, reading
+
+if TYPE_CHECKING:
+    from ocppscope.model import Version
+    from ocppscope.render.times import ClockFormat
+
+
+@click.command("log")
+@reading
+@click.option(
+    "--format", "form", type=click.Choice(("text", "jsonl", "csv")), default="text", show_default=True,
+    help="What to print: text for people, the others for programs.",
+)  # fmt: skip
+@click.option("--full", is_flag=True, help="Show the JSON of each message, indented, below its line.")
+@click.option(
+    "-Y", "--filter", "needle", metavar="TEXT",
+    help="Only what has TEXT in its message, station, action or id; in any case. A filter language will follow.",
+)  # fmt: skip
+@click.option(
+    "-t", "--time", "clock", type=ClockType(), default="a", show_default=True,
+    help="Times as with tshark: a, ad, r, d, dd, e; .N for N decimals. Always UTC.",
+)  # fmt: skip
+@click.option("-c", "--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
+@click.option("--events", is_flag=True, help="With jsonl: also connections, close frames, pings, lost bytes.")
+@click.option("--pings", is_flag=True, help="Show ping and pong frames.")
+@click.option("--legs", is_flag=True, help="Show sessions again that were captured on two legs of their way.")
+@click.option("--follow", is_flag=True, help="Wait for more at the end of the file, until Ctrl-C.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N",
+    help="Decode in N processes; for large files.",
+)  # fmt: skip
+def command(
+    captures: tuple[str, ...],
+    more: tuple[str, ...],
+    decode_as: tuple[tuple[int, Version], ...],
+    timeout: int,
+    all_websockets: bool,
+    color: str,
+    quiet: bool,
+    form: str,
+    full: bool,
+    needle: str | None,
+    clock: ClockFormat,
+    count: int | None,
+    events: bool,
+    pings: bool,
+    legs: bool,
+    follow: bool,
+    jobs: int,
+) -> None:
+    """Print the OCPP messages of captures, a line each, with what was wrong with them.
+
+    → is from the station to the CSMS, ← from the CSMS to the station. A line has the time, the time since the
+    line before, the connection's number, the station, kind, action, id, latency of an answer, size, and what
+    the message says. Problems stand below it.
+    """
+    from ocppscope.cli.run import LogRequest, run_log
+
+    run_log(
+        LogRequest(
+            inputs=inputs(captures, more),
+            options=decoding(timeout, all_websockets, decode_as),
+            form=form,
+            color=color,
+            clock=clock,
+            quiet=quiet,
+            full=full,
+            needle=needle or "",
+            limit=count,
+            events=events,
+            pings=pings,
+            legs=legs,
+            follow=follow,
+            jobs=jobs,
+        )
+    )

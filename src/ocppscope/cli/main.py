@@ -1,0 +1,156 @@
+"""The command `ocppscope`: finds the sub-command and turns every failure into a sentence and an exit code.
+
+Sub-commands are imported when they are called, so that `--help` stays quick. May not import anything that decodes.
+"""
+
+# ruff: noqa: PLC0415 (imported when it is needed, so that --help stays quick)
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from ocppscope.errors import OcppscopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = {
+    "log": ("log", "Print the annotated message log; the default."),
+    "stations": ("stations", "List stations and their connections, or how each was negotiated."),
+    "completion": ("completion", "Print the completion script of a shell."),
+}
+"""Name → module below `ocppscope.cli`, sentence for the list."""
+
+USUAL = "log"
+"""The command that is meant when none is named."""
+INTERRUPTED = 130
+OUR_FAULT = 70
+
+_OWN_OPTIONS = frozenset({"--help", "-h", "--version", "-V", "--debug"})
+
+
+class LazyGroup(click.Group):
+    """Loads a sub-command when it is called, and takes `log` where none is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports it."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"ocppscope.cli.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, sentence) for name, (_, sentence) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the usual command where the first word is none of ours."""
+        first = next((index for index, word in enumerate(args) if word not in _OWN_OPTIONS), None)
+        if first is not None and args[first] not in COMMANDS and not ctx.resilient_parsing:
+            _refuse_misspelling(args[first])
+            args = [*args[:first], USUAL, *args[first:]]
+        return super().parse_args(ctx, args)
+
+
+def _refuse_misspelling(word: str) -> None:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, COMMANDS, n=1, cutoff=0.75)
+    if close and not os.path.exists(word):
+        msg = f"There is no command {word!r}, and no file of that name. Did you mean {close[0]!r}?"
+        raise click.UsageError(msg)
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"ocppscope {version('ocppscope')}")
+        ctx.exit()
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        os.environ["OCPPSCOPE_DEBUG"] = "1"
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    options_metavar="[OPTIONS]",
+    subcommand_metavar="[COMMAND] CAPTURE...",
+)
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version,
+    help="Print the version.",
+)  # fmt: skip
+@click.option(
+    "--debug", is_flag=True, is_eager=True, expose_value=False, callback=_set_debug,
+    help="Show a traceback when ocppscope itself fails; as OCPPSCOPE_DEBUG=1.",
+)  # fmt: skip
+def cli() -> None:
+    """Show the OCPP messages of network captures: who said what to whom, when, and what was wrong with it.
+
+    \b
+      ocppscope field.pcapng                      the message log
+      ocppscope stations --handshake field.pcapng
+      ssh box tcpdump -U -w - | ocppscope -
+
+    Captures are pcap or pcapng, compressed with gzip or zstd or not; - is standard input.
+    """
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    sys.exit(exit_code(lambda: cli.main(prog_name="ocppscope", standalone_mode=False)))
+
+
+def exit_code(run: Callable[[], object]) -> int:
+    """Runs it; what goes wrong is told on stderr."""
+    try:
+        result = run()
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except OcppscopeError as error:
+        complain(error.what, error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        _forget_stdout()
+        return 0
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get("OCPPSCOPE_DEBUG"):
+            raise
+        complain(
+            f"ocppscope itself failed: {type(error).__name__}: {str(error)[:200]!a}",
+            "This is a bug. OCPPSCOPE_DEBUG=1 shows where; please report it, if you can with the capture.",
+        )
+        return OUR_FAULT
+    return result if isinstance(result, int) else 0
+
+
+def complain(what: str, hint: str = "") -> None:
+    """What is wrong and what to do, a line each, on stderr."""
+    sys.stderr.write(f"ocppscope: {what}\n" + (f"  {hint}\n" if hint else ""))
+
+
+def _forget_stdout() -> None:
+    """The reader is gone: whatever is still buffered goes nowhere, without a complaint at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

@@ -1,0 +1,129 @@
+"""Options that several commands share, and the values that they take. Nothing is imported here that decodes."""
+
+# ruff: noqa: PLC0415 (imported when it is needed, so that --help stays quick)
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocppscope.model import Version
+    from ocppscope.options import Options
+    from ocppscope.render.times import ClockFormat
+
+    _Parameter = click.ParamType[Any]
+else:
+    _Parameter = click.ParamType
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_DECODE_AS = re.compile(r"tcp\.port\s*==\s*(\d{1,5})\s*,\s*ocpp\s*(\d(?:\.\d){1,2})", re.IGNORECASE)
+
+
+class DecodeAs(_Parameter):
+    """`tcp.port==9000,ocpp1.6` → (9000, Version.V16)."""
+
+    name = "RULE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, Version]:
+        """Reads a rule."""
+        from ocppscope.model import Version
+
+        if isinstance(value, tuple):
+            return value
+        found = _DECODE_AS.fullmatch(value.strip())
+        versions = {version.value: version for version in Version if version is not Version.UNKNOWN}
+        if found is None or found[2] not in versions or not 0 < int(found[1]) < 65536:
+            self.fail(f"{value!r} is not like tcp.port==9000,ocpp1.6 ({', '.join(versions)}).", param, ctx)
+        return int(found[1]), versions[found[2]]
+
+
+class ClockType(_Parameter):
+    """A time format → `ClockFormat`."""
+
+    name = "FORMAT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ClockFormat:
+        """Reads a format."""
+        from ocppscope.render.times import CLOCKS, ClockFormat, parse_clock
+
+        if isinstance(value, ClockFormat):
+            return value
+        clock = parse_clock(value)
+        if clock is None:
+            self.fail(f"{value!r} is none of {', '.join(CLOCKS)}, with .N for N decimals if you like.", param, ctx)
+        return clock
+
+
+class Seconds(_Parameter):
+    """A positive number of seconds → nanoseconds."""
+
+    name = "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Reads a number."""
+        if isinstance(value, int):
+            return value
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 < seconds < 1e9:
+            self.fail(f"{value!r} is no number of seconds above zero.", param, ctx)
+        return round(seconds * 1e9)
+
+
+def reading(function: F) -> F:
+    """The options of every command that reads captures."""
+    for option in reversed(
+        (
+            click.argument("captures", nargs=-1, metavar="CAPTURE..."),
+            click.option("-r", "--read", "more", multiple=True, metavar="FILE", help="A capture, as for tshark."),
+            click.option(
+                "-d",
+                "--decode-as",
+                multiple=True,
+                type=DecodeAs(),
+                help="The OCPP version of connections to a port: tcp.port==9000,ocpp1.6. May be repeated.",
+            ),
+            click.option(
+                "--timeout",
+                type=Seconds(),
+                default="30",
+                show_default=True,
+                help="After how long an answer is late, and a CALL without one timed out.",
+            ),
+            click.option("--all-websockets", is_flag=True, help="Show WebSockets that carry no OCPP, too."),
+            click.option(
+                "--color",
+                type=click.Choice(("auto", "always", "never")),
+                default="auto",
+                help="Colours; auto (the default) means on a terminal, unless NO_COLOR is set.",
+            ),
+            click.option("-q", "--quiet", is_flag=True, help="No progress and no notices on stderr."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def inputs(captures: tuple[str, ...], more: tuple[str, ...]) -> list[str]:
+    """The captures that were named either way."""
+    from ocppscope.errors import UsageError
+
+    named = [*more, *captures]
+    if not named:
+        raise UsageError("There is no capture to read.", "Name a file, or - for standard input.")
+    return named
+
+
+def decoding(timeout: int, all_websockets: bool, decode_as: tuple[tuple[int, Version], ...]) -> Options:
+    """The engine's options."""
+    from ocppscope.options import Options
+
+    return Options(timeout_ns=timeout, every_websocket=all_websockets, ports=dict(decode_as))

@@ -1,0 +1,175 @@
+"""Wires source, engine and output together: the only place that does."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocppscope.capture.pcapfile import STDIN, open_captures
+from ocppscope.cli.afterwards import Afterwards
+from ocppscope.cli.output import Progress, Writer, wants_colour
+from ocppscope.cli.session import Log
+from ocppscope.engine import Engine
+from ocppscope.errors import UsageError
+from ocppscope.render import stations as report
+from ocppscope.render.csvtext import CsvFormat
+from ocppscope.render.jsonl import JsonlFormat
+from ocppscope.render.palette import COLOURED, PLAIN
+from ocppscope.render.textlog import Style, TextFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocppscope.capture.pcapfile import CaptureReader
+    from ocppscope.options import Options
+    from ocppscope.render.formats import LogFormat
+    from ocppscope.render.times import ClockFormat
+
+GC_EVERY = 100_000
+"""Objects after which the cyclic collector looks at the youngest ones: decoding makes no cycles, and looking costs
+15 % of the time at Python's own setting."""
+
+
+class LogRequest(NamedTuple):
+    """What `log` was asked for."""
+
+    inputs: list[str]
+    options: Options
+    form: str
+    color: str
+    clock: ClockFormat
+    quiet: bool = False
+    full: bool = False
+    needle: str = ""
+    limit: int | None = None
+    events: bool = False
+    pings: bool = False
+    legs: bool = False
+    follow: bool = False
+    jobs: int = 1
+
+
+class StationsRequest(NamedTuple):
+    """What `stations` was asked for."""
+
+    inputs: list[str]
+    options: Options
+    form: str
+    color: str
+    quiet: bool = False
+    handshake: bool = False
+
+
+def run_log(request: LogRequest) -> None:
+    """Prints the log. Raises OcppscopeError."""
+    if request.events and request.form == "csv":
+        raise UsageError("--events has no csv form.", "Take --format jsonl.")
+    live = request.follow or STDIN in request.inputs or sys.stdout.isatty()
+    writer = Writer(sys.stdout, live=live)
+    form = log_format(request)
+    log = Log(
+        form,
+        writer.add,
+        needle=request.needle,
+        events=request.form == "text" or request.events,
+        legs=request.legs,
+        count=request.limit,
+    )
+    writer.add(form.header())
+    with reading(request.inputs, follow=request.follow) as reader:
+        engine = Engine(request.options)
+        progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
+        try:
+            _decode(reader, engine, log, writer, progress)
+        except KeyboardInterrupt:
+            if live:
+                log.take(engine.finish())
+            raise
+        finally:
+            progress.clear()
+            writer.flush()
+        if not request.quiet:
+            Afterwards(sys.stderr).tell(engine.summary, log, reader.notices, secrets=bool(reader.secrets))
+
+
+def _decode(reader: CaptureReader, engine: Engine, log: Log, writer: Writer, progress: Progress) -> None:
+    first = True
+    for block in reader.blocks():
+        if first and isinstance(log.form, TextFormat) and len(block.time_ns):
+            log.form.start_at(int(block.time_ns[0]))
+            first = False
+        log.take(engine.packets(block))
+        if log.done:
+            return
+        writer.rest()
+        progress.step(*reader.progress, log.rows)
+    log.take(engine.finish())
+
+
+def run_stations(request: StationsRequest) -> None:
+    """Prints the report of stations. Raises OcppscopeError."""
+    writer = Writer(sys.stdout, live=sys.stdout.isatty())
+    stations = report.Stations()
+    with reading(request.inputs) as reader:
+        engine = Engine(request.options)
+        progress = Progress(wanted=not request.quiet)
+        try:
+            for block in reader.blocks():
+                stations.take(engine.packets(block))
+                progress.step(*reader.progress, stations.messages)
+            stations.take(engine.finish())
+        finally:
+            progress.clear()
+        palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+        if request.form == "jsonl":
+            lines = report.rows(stations)
+        elif request.handshake:
+            lines = report.negotiations(stations, palette, terminal_width())
+        else:
+            lines = report.text(stations, palette, terminal_width())
+        for line in lines:
+            writer.add(line)
+            writer.rest()
+        writer.flush()
+        if not request.quiet:
+            Afterwards(sys.stderr).tell_of_stations(engine.summary, reader.notices, bool(stations.entries))
+
+
+def log_format(request: LogRequest) -> LogFormat:
+    """The format that was asked for, with the look that the terminal allows."""
+    if request.form == "jsonl":
+        return JsonlFormat()
+    if request.form == "csv":
+        return CsvFormat()
+    return TextFormat(
+        Style(
+            clock=request.clock,
+            palette=COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN,
+            width=terminal_width(),
+            full=request.full,
+            pings=request.pings,
+        )
+    )
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; 0 where stdout is none."""
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
+
+
+@contextmanager
+def reading(inputs: list[str], *, follow: bool = False) -> Iterator[CaptureReader]:
+    """The captures, opened; and a garbage collector that keeps out of the way."""
+    threshold = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(GC_EVERY, *threshold[1:])
+    try:
+        with open_captures(inputs, follow=follow, stdin=sys.stdin.buffer) as reader:
+            yield reader
+    finally:
+        gc.set_threshold(*threshold)
+        gc.unfreeze()

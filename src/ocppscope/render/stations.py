@@ -1,0 +1,174 @@
+"""The report of stations: who connected, with what, how often, and how each connection ended.
+
+`Stations` is fed with events and keeps a few words a connection; the functions below turn it into text or jsonl.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, Kind, Message
+from ocppscope.render import eventlines, handshake, jsonl, summary, times
+from ocppscope.render.palette import PLAIN, Palette
+from ocppscope.render.wiretext import clip, pad, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ocppscope.model import Connection, Event
+
+MAX_IDENTITY = 48
+
+
+class Entry:
+    """What is known of one connection."""
+
+    __slots__ = ("connection", "identity", "problems")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.identity = ("", "", "", "")  # vendor, model, firmware, serial number
+        self.problems = 0  # of its messages and frames
+
+
+class Stations:
+    """Collects the connections of a capture."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Entry] = {}
+        self.messages = 0
+
+    def take(self, events: Iterable[Event]) -> None:
+        """The next events."""
+        for event in events:
+            if type(event) is Message:
+                self.messages += 1
+                if event.problems:
+                    self._problems(event.connection, len(event.problems))
+                if event.action == "BootNotification" and event.kind is Kind.CALL:
+                    self._boot(event)
+            elif isinstance(event, ControlFrame):
+                self._problems(event.connection, len(event.problems))
+            elif isinstance(event, ConnectionOpened | ConnectionClosed):
+                self._connection(event.connection)
+
+    def _connection(self, connection: Connection) -> None:
+        entry = self.entries.get(connection.number)
+        if entry is None:
+            self.entries[connection.number] = Entry(connection)
+        else:
+            entry.connection = connection
+
+    def _problems(self, number: int, count: int) -> None:
+        entry = self.entries.get(number)
+        if entry is not None:
+            entry.problems += count
+
+    def _boot(self, message: Message) -> None:
+        entry, parts = self.entries.get(message.connection), jsonl.read(message.text)
+        if entry is not None and isinstance(parts, list) and len(parts) > 3 and isinstance(parts[3], dict):
+            entry.identity = summary.identity(parts[3])
+
+    def by_station(self) -> dict[str, list[Entry]]:
+        """The connections of each station, in order of their first."""
+        stations: dict[str, list[Entry]] = {}
+        for entry in self.entries.values():
+            stations.setdefault(entry.connection.station, []).append(entry)
+        return stations
+
+
+# --- text -------------------------------------------------------------------------------------------------------
+
+
+def text(stations: Stations, palette: Palette = PLAIN, width: int = 0) -> Iterator[str]:
+    """A line a station, and below it a line a connection; with line ends."""
+    named = stations.by_station()
+    names = {name: visible(name, MAX_IDENTITY) for name in named}
+    column = min(max((len(name) for name in names.values()), default=0), MAX_IDENTITY)
+    for station, entries in named.items():
+        yield f"{palette.bold}{pad(names[station], column)}{palette.off}  {_station_words(entries)}\n"
+        for entry in entries:
+            yield from _connection_lines(entry, palette, width)
+
+
+def _station_words(entries: list[Entry]) -> str:
+    versions = dict.fromkeys(_version(entry.connection) for entry in entries)
+    vendor, model, firmware, serial = next(
+        (entry.identity for entry in reversed(entries) if any(entry.identity)), ("",) * 4
+    )
+    hardware = " ".join(filter(None, (vendor, model, firmware and f"fw {firmware}", serial and f"sn {serial}")))
+    sessions = [entry for entry in entries if entry.connection.leg_of is None]
+    messages = sum(sum(entry.connection.messages) for entry in sessions)
+    count = "1 connection" if len(entries) == 1 else f"{len(entries)} connections"
+    return "  ".join(filter(None, (" ".join(filter(None, versions)), hardware, count, f"{messages:,} messages")))
+
+
+def _version(connection: Connection) -> str:
+    if connection.handshake is not None and not connection.handshake.upgraded:
+        return ""
+    return eventlines.version(connection) if any(connection.messages) else ""
+
+
+def _connection_lines(entry: Entry, palette: Palette, width: int) -> Iterator[str]:
+    connection = entry.connection
+    upgrade = connection.handshake
+    refused = upgrade is not None and not upgrade.upgraded
+    words = []
+    if upgrade is None:
+        words.append("no upgrade seen")
+    elif refused:
+        words.append(
+            f"refused: {eventlines.upgrade_words(upgrade)}" if upgrade.status else "no answer to its upgrade"
+        )
+    else:
+        words.append(eventlines.upgrade_words(upgrade))
+    if not refused:
+        words += [*_life(connection), *_counts(connection)]
+    problems = entry.problems + len(connection.problems)
+    if problems:
+        words.append("1 problem" if problems == 1 else f"{problems:,} problems")
+    if connection.leg_of is not None:
+        words.append(f"repeats #{connection.leg_of} on another leg")
+    colour = palette.bad if refused else palette.odd if problems else ""
+    start = f"  #{connection.number:<3} {times.stamp(connection.opened_ns)}  "
+    line = f"{'; '.join(words)}; {connection.flow}"
+    off = palette.off if colour else ""
+    yield f"{start}{colour}{clip(line, width - len(start)) if width else line}{off}\n"
+
+
+def _life(connection: Connection) -> Iterator[str]:
+    if connection.closed_ns is not None:
+        lasted = times.span(connection.closed_ns - connection.opened_ns)
+        yield f"ended {eventlines.end_words(connection)}, after {lasted}"
+
+
+def _counts(connection: Connection) -> Iterator[str]:
+    yield eventlines.count_words(connection.messages)
+    if any(connection.lost_bytes):
+        yield f"{sum(connection.lost_bytes):,} bytes missing in the capture"
+
+
+def negotiations(stations: Stations, palette: Palette = PLAIN, width: int = 0) -> Iterator[str]:
+    """The upgrade of each connection, header by header."""
+    for entry in stations.entries.values():
+        yield from handshake.lines(entry.connection, palette, width)
+
+
+# --- jsonl ------------------------------------------------------------------------------------------------------
+
+
+def rows(stations: Stations) -> Iterator[str]:
+    """A JSON object a connection; see docs/jsonl.md."""
+    for number, entry in stations.entries.items():
+        connection = entry.connection
+        vendor, model, firmware, serial = entry.identity
+        yield jsonl.object_line(
+            "connection",
+            number,
+            jsonl.connection_row(connection, connection.opened_ns),
+            vendor=vendor,
+            model=model,
+            firmware=firmware,
+            serial=serial,
+            message_problems=entry.problems,
+        )

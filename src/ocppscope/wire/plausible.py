@@ -1,0 +1,257 @@
+"""Which bytes can stand where in an OCPP text of which some bytes are unknown: a finite automaton with wildcards.
+
+The automaton knows the frame of a message (`[2,"…","Action",{…}]`, OCPP-J 1.6 §4.2, 2.0.1 part 4 §4) and the order of
+JSON tokens (RFC 8259), but does not count brackets. It runs over many assumptions at once, as columns, or forward
+and backward over one text. It holds no knowledge of any action or element, and it may not decide what is done.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+WILDCARD = 0
+"""The byte that stands for an unknown one; JSON has no raw NUL."""
+
+_PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))
+_IN_STRING = _PRINTABLE - frozenset(b'"\\')
+_IN_NAME = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_NUMBER = frozenset(b"0123456789.eE+-")
+_WORD = frozenset(b"aeflnrstu")  # the letters of true, false, null
+
+_Rules = tuple[tuple[str, frozenset[int], str], ...]
+
+
+def _header(kind: str, digits: bytes) -> _Rules:
+    """`[`, the message type, the id, up to the comma after it."""
+    return (
+        ("type", frozenset(digits), f"{kind} typed"),
+        (f"{kind} typed", frozenset(b","), f"{kind} id"),
+        (f"{kind} id", frozenset(b" "), f"{kind} id"),
+        (f"{kind} id", frozenset(b'"'), f"{kind} id opened"),
+        (f"{kind} id opened", _IN_STRING, f"{kind} in id"),
+        (f"{kind} in id", _IN_STRING, f"{kind} in id"),
+        (f"{kind} in id", frozenset(b'"'), f"{kind} id closed"),
+        (f"{kind} id closed", frozenset(b","), f"{kind} rest"),
+        (f"{kind} rest", frozenset(b" "), f"{kind} rest"),
+    )
+
+
+def _named(before: str, chars: frozenset[int], after: str) -> _Rules:
+    """A string between `before` and the comma that leads to `after`."""
+    inside = f"in {before}"
+    return (
+        (before, frozenset(b'"'), inside),
+        (inside, chars, inside),
+        (inside, frozenset(b'"'), f"end {before}"),
+        (f"end {before}", frozenset(b","), after),
+        (after, frozenset(b" "), after),
+    )
+
+
+def _value(state: str) -> _Rules:
+    return (
+        (state, frozenset(b" "), state),
+        (state, frozenset(b'"'), "string"),
+        (state, frozenset(b"{"), "object"),
+        (state, frozenset(b"["), "array"),
+        (state, frozenset(b"-0123456789"), "number"),
+        (state, frozenset(b"tfn"), "word"),
+    )
+
+
+def _ended(state: str) -> _Rules:
+    return (
+        (state, frozenset(b","), "next"),
+        (state, frozenset(b"}"), "after"),
+        (state, frozenset(b"]"), "after"),
+        (state, frozenset(b"]"), "end"),
+    )
+
+
+_RULES: _Rules = (
+    ("start", frozenset(b"["), "type"),
+    *_header("call", b"26"),
+    *_header("result", b"3"),
+    *_header("error", b"45"),
+    *_named("call rest", _IN_NAME, "payload"),
+    *_named("error rest", _IN_NAME, "description"),
+    *_named("description", _IN_STRING, "payload"),
+    ("result rest", frozenset(b"{"), "object"),
+    ("payload", frozenset(b"{"), "object"),
+    ("object", frozenset(b" "), "object"),
+    ("object", frozenset(b'"'), "key"),
+    ("object", frozenset(b"}"), "after"),
+    ("key", _IN_STRING, "key"),
+    ("key", frozenset(b'"'), "colon"),
+    ("colon", frozenset(b":"), "value"),
+    *_value("value"),
+    *_value("array"),
+    ("array", frozenset(b"]"), "after"),
+    *_value("next"),
+    ("next", frozenset(b'"'), "key"),
+    ("string", _IN_STRING, "string"),
+    ("string", frozenset(b"\\"), "escape"),
+    ("escape", frozenset(b'"\\/bfnrtu'), "string"),
+    ("string", frozenset(b'"'), "after"),
+    ("number", _NUMBER, "number"),
+    *_ended("number"),
+    ("word", _WORD, "word"),
+    *_ended("word"),
+    *_ended("after"),
+)
+_STATES = tuple(dict.fromkeys(state for source, _, target in _RULES for state in (source, target)))
+_BIT = {state: 1 << index for index, state in enumerate(_STATES)}
+_START, _END = _BIT["start"], _BIT["end"]
+
+
+def _classes() -> tuple[tuple[int, ...], ...]:
+    """The bytes in groups that no rule tells apart."""
+    groups: dict[tuple[bool, ...], list[int]] = {}
+    for byte in range(256):
+        groups.setdefault(tuple(byte in chars for _, chars, _ in _RULES), []).append(byte)
+    return tuple(tuple(group) for signature, group in groups.items() if any(signature))
+
+
+CLASSES = _classes()
+"""Groups of bytes that the automaton does not tell apart, without those that can stand nowhere."""
+_CLASS_OF = {byte: index for index, group in enumerate(CLASSES) for byte in group}
+_MASKS = tuple(sum(1 << byte for byte in group) for group in CLASSES)
+ANY = sum(_MASKS)
+"""All bytes that can stand somewhere, as a set of bits."""
+
+
+_AFTER = tuple(
+    tuple(sum({_BIT[to] for at, chars, to in _RULES if at == state and group[0] in chars}) for state in _STATES)
+    for group in CLASSES
+)
+_BEFORE = tuple(
+    tuple(sum({_BIT[at] for at, chars, to in _RULES if to == state and group[0] in chars}) for state in _STATES)
+    for group in CLASSES
+)
+
+
+def _union(table: tuple[int, ...], states: int) -> int:
+    found = 0
+    while states:
+        lowest = states & -states
+        found |= table[lowest.bit_length() - 1]
+        states ^= lowest
+    return found
+
+
+@cache
+def _step(states: int, group: int) -> int:
+    """The states after a byte of a class."""
+    return _union(_AFTER[group], states)
+
+
+@cache
+def _back(states: int, group: int) -> int:
+    """The states before a byte of a class."""
+    return _union(_BEFORE[group], states)
+
+
+@cache
+def _groups(allowed: int) -> tuple[int, ...]:
+    return tuple(index for index, mask in enumerate(_MASKS) if mask & allowed)
+
+
+def narrow(allowed: Sequence[int]) -> list[int] | None:
+    """For each place the set of bytes (bits) of `allowed` with which the whole can be a text; None if it cannot."""
+    forward = [_START]
+    for mask in allowed:
+        states = 0
+        for group in _groups(mask):
+            states |= _step(forward[-1], group)
+        if not states:
+            return None
+        forward.append(states)
+    if not forward[-1] & _END:
+        return None
+    narrowed, states = [], _END
+    for mask, before in zip(reversed(allowed), reversed(forward[:-1]), strict=True):
+        kept, earlier = 0, 0
+        for group in _groups(mask):
+            sources = _back(states, group) & before
+            if sources:
+                earlier |= sources
+                kept |= _MASKS[group]
+        narrowed.append(kept & mask)
+        states = earlier
+    return narrowed[::-1]
+
+
+_COLUMN = np.array([_CLASS_OF.get(byte, len(CLASSES)) for byte in range(256)])
+_COLUMN[WILDCARD] = len(CLASSES) + 1
+
+
+_UNMADE = 0x8000  # marks a transition to a state whose own row may not be there yet
+_SIFT = 16  # places after which the texts that have failed are left out
+
+
+class _Automaton:
+    """Sets of states that texts have led to, as rows of a table that are filled in when they are first needed."""
+
+    def __init__(self) -> None:
+        self._numbers = {0: 0, _START: 1}
+        self._sets = [0, _START]
+        self._moves = np.zeros((64, 256), np.uint16)
+        self._made = {0}
+        self._make(1)
+
+    def _make(self, number: int) -> None:
+        if number in self._made:
+            return
+        self._made.add(number)
+        while number >= len(self._moves):
+            self._moves = np.concatenate([self._moves, np.zeros_like(self._moves)])
+        states = self._sets[number]
+        reached = [_step(states, group) for group in range(len(CLASSES))]
+        wild = 0
+        for after in reached:
+            wild |= after
+        self._moves[number] = np.array([self._number(after) for after in (*reached, 0, wild)], np.uint16)[_COLUMN]
+
+    def _number(self, states: int) -> int:
+        number = self._numbers.setdefault(states, len(self._sets))
+        if number == len(self._sets):
+            self._sets.append(states)
+        return number | _UNMADE if number else 0
+
+    def _move(self, states: NDArray[np.uint16], column: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        moved: NDArray[np.uint16] = self._moves[states, column]
+        if int(moved.max(initial=0)) >= _UNMADE:
+            moved &= _UNMADE - 1
+            for number in np.unique(moved).tolist():
+                self._make(number)
+            self._moves[states, column] = moved
+        return moved
+
+    def run(self, columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which columns are texts."""
+        fits = np.zeros(columns.shape[1], np.bool_)
+        alive = np.arange(columns.shape[1])
+        states = np.ones(columns.shape[1], np.uint16)
+        for place in range(len(columns)):
+            states = self._move(states, columns[place, alive])
+            if place % _SIFT == 0:
+                alive, states = alive[states != 0], states[states != 0]
+        ends = [bool(self._sets[state] & _END) for state in states.tolist()]
+        fits[alive[ends]] = True
+        return fits
+
+
+_automaton = _Automaton()
+
+
+def fitting(columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which texts can be OCPP: `columns[i, k]` is byte i of text k, `WILDCARD` where it is not known."""
+    return _automaton.run(columns)

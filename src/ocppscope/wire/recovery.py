@@ -1,0 +1,423 @@
+"""A deflate context of which a part was not captured (RFC 7692 §7.2.2, RFC 1951 §3.2): what can be known all the same.
+
+What follows a loss is inflated twice, over two histories that consist of numbers instead of text, so that each byte
+is either known or names its distance before the loss. Then two questions remain. How long was the lost text? All
+lengths are tried at once, and each message strikes those that make no OCPP text of it. Which bytes did it hold? A
+lost byte is taken as known when only one value makes texts of all the messages that repeat it.
+
+A text is given as such only when each of its bytes is known; a contradiction takes everything back. Nothing is
+chosen because it is likely.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zlib import _Decompress
+
+    from numpy.typing import NDArray
+
+    Cells = NDArray[np.int32]
+    """Bytes of a text: below 256 what it is, else 256 and the number of an unknown one."""
+
+WINDOW = 32768
+"""Bytes of text that deflate can refer back to."""
+MAX_LOST_TEXT = 8192
+"""Longest text that a loss is assumed to have had; what refers beyond it is not looked into."""
+MIN_LOST_TEXT = 128
+"""Length of lost text that is always thought possible."""
+TEXT_PER_WIRE_BYTE = 8
+"""Text that a lost byte is thought to have stood for at most, or twice what was seen of other messages if more."""
+MAX_TEXT_PER_WIRE_BYTE = 40
+MAX_DOUBTFUL_TEXT = 16384
+"""Longest text that is looked into; of a longer one only the known bytes are given."""
+MAX_TRIED_CELLS = 40_000_000
+"""Bytes of assumed texts that are looked at per loss."""
+MAX_TRIED_IN_ALL = 4 * MAX_TRIED_CELLS
+"""The same per direction."""
+MAX_NARROWED_CELLS = 400_000
+"""Bytes of texts that unknown bytes are sought in, per direction."""
+MAX_NARROWED = 4096
+"""Lost bytes of which something is known without their being known."""
+CELLS_AT_ONCE = 1 << 17
+"""Bytes of assumed texts that are held side by side."""
+MIN_EVIDENCE = 8
+"""Bytes from before the loss that must fit before a length is believed."""
+MAX_POSSIBLE = 16
+"""Lengths of lost text that may remain for what they agree on to be given."""
+MIN_IDS = 4
+"""Ids that must have been seen before a form is expected of the next."""
+
+_TAIL = b"\x00\x00\xff\xff"
+_IMPOSSIBLE = 1
+_DISTANCES = np.arange(WINDOW, 0, -1)
+_NUMBERED = (
+    (_DISTANCES % 256).astype(np.uint8).tobytes(),
+    ((_DISTANCES % 256 + 1 + _DISTANCES // 256) % 256).astype(np.uint8).tobytes(),
+)
+"""Two histories that differ in each place, and whose difference and content tell the distance."""
+
+
+class Reading(NamedTuple):
+    """A message's text; `unknown` of its bytes are not known and NUL, `certain` if nothing was inferred."""
+
+    text: bytes
+    unknown: int
+    certain: bool
+    whole: bool
+
+
+class _Symbolic:
+    """Inflates what follows a loss: cells of 256 + n are the byte n before it (1: the last one)."""
+
+    def __init__(self) -> None:
+        self._pair: tuple[_Decompress, ...] = tuple(zlib.decompressobj(-15, zdict=numbers) for numbers in _NUMBERED)
+
+    def inflate(self, payload: bytes, limit: int) -> tuple[bytes, bytes]:
+        """Both readings, raising `zlib.error`."""
+        first, second = (one.decompress(payload + _TAIL, limit) for one in self._pair)
+        return first, second
+
+    @property
+    def ended(self) -> bool:
+        """Whether the sender has ended the stream, and the next message refers to nothing."""
+        return self._pair[0].eof
+
+    @property
+    def cut(self) -> bool:
+        """Whether a text was longer than the limit."""
+        return bool(self._pair[0].unconsumed_tail)
+
+
+def _cells(first: bytes, second: bytes) -> Cells:
+    one, two = np.frombuffer(first, np.uint8), np.frombuffer(second, np.uint8)
+    distance = (two - one - 1).astype(np.int32) * 256 + one
+    found: Cells = np.where(one == two, one.astype(np.int32), 256 + distance)
+    return found
+
+
+def history_of(inflater: _Decompress) -> bytes:
+    """The text that an inflater can refer back to, asked of a copy by references to it (RFC 1951 §3.2.5)."""
+    low, high = 0, WINDOW
+    while low < high:
+        middle = (low + high + 1) // 2
+        try:
+            inflater.copy().decompress(_repeat(middle, 1))
+            low = middle
+        except zlib.error:
+            high = middle - 1
+    return inflater.copy().decompress(_repeat(low, -(-low // 258)))[:low] if low else b""
+
+
+def _repeat(distance: int, times: int) -> bytes:
+    """A block of fixed codes that repeats 258 bytes from `distance` back so many times."""
+    base, extra, code = next(row for row in _DISTANCE_CODES if row[0] <= distance)
+    bits, count = 0b010, 3
+    one = (0b10100011, 8), (_reversed(code, 5), 5), (distance - base, extra)
+    for value, width in one * times:
+        bits |= value << count
+        count += width
+    count += 7
+    count += -(count + 3) % 8 + 3
+    return bits.to_bytes(count // 8, "little") + _TAIL
+
+
+def _reversed(value: int, width: int) -> int:
+    return int(f"{value:0{width}b}"[::-1], 2)
+
+
+def _distance_codes() -> tuple[tuple[int, int, int], ...]:
+    rows, base = [], 1
+    for code in range(30):
+        extra = max(0, code // 2 - 1)
+        rows.append((base, extra, code))
+        base += 1 << extra
+    return tuple(reversed(rows))
+
+
+_DISTANCE_CODES = _distance_codes()
+
+
+class Recovery:
+    """One direction whose context is in doubt. `history` is the text before the loss; None: not known at all."""
+
+    def __init__(self, history: bytes | None) -> None:
+        self._variables = 0
+        self._allowed: dict[int, int] = {}
+        self._complete = history is not None and len(history) < WINDOW  # the history has a beginning
+        known = history or b""
+        self._ids = [0, 0]  # UUIDs seen in a row: of answers, of calls
+        self._sends = False
+        self._note_ids(known)
+        self._tape: Cells = np.frombuffer(known, np.uint8).astype(np.int32)
+        if history is None:
+            self._tape = self._fresh(WINDOW)
+        self._tried = self._tried_before = self._narrowed = 0
+        self._begin(0)
+        if history is None:
+            self._settle(0)
+
+    def _fresh(self, count: int) -> Cells:
+        first = 256 + self._variables
+        self._variables += count
+        return np.arange(first, first + count, dtype=np.int32)
+
+    # --- losses -----------------------------------------------------------------------------------------------
+
+    def _begin(self, wire_bytes: int) -> None:
+        """A loss of so many bytes, before which the text was what the tape says."""
+        self._symbolic = _Symbolic()
+        self._texts: list[Cells] = []
+        self._literal: list[Cells] = []
+        self._since = 0
+        self._base: Cells | None = None
+        self._wire_bytes = wire_bytes
+        self._lengths = np.arange(0)
+        self._ratio = TEXT_PER_WIRE_BYTE
+        self._tried_before, self._tried = self._tried_before + self._tried, 0
+        self._extend()
+
+    def _extend(self) -> None:
+        self._lengths = np.arange(1, min(MAX_LOST_TEXT, self._bound_of(MAX_TEXT_PER_WIRE_BYTE)) + 1)
+
+    def _bound_of(self, ratio: int) -> int:
+        return MIN_LOST_TEXT + ratio * self._wire_bytes
+
+    def lose(self, wire_bytes: int | None) -> None:
+        """More is missing, `wire_bytes` of compressed messages (None: not known)."""
+        wire_bytes = MAX_LOST_TEXT if wire_bytes is None else wire_bytes
+        if self._base is None and not self._literal:
+            self._wire_bytes += wire_bytes
+            self._extend()
+            return
+        if self._base is None:
+            self._forget()
+        self._tape = self._window()
+        self._begin(wire_bytes)
+
+    def _window(self) -> Cells:
+        """The last cells before now."""
+        assert self._base is not None
+        return np.concatenate([self._base, *self._texts])[-WINDOW:]
+
+    def _forget(self) -> None:
+        """Gives up what was before the loss and all that was inferred."""
+        self._allowed.clear()
+        self._complete = False
+        self._base = self._fresh(WINDOW)
+        self._texts = [self._bound(cells) for cells in self._literal]
+
+    def _settle(self, length: int) -> None:
+        """The lost text is taken to have had that length."""
+        self._base = np.concatenate([self._tape, self._fresh(length)])[-WINDOW:]
+        self._texts = []
+        for cells in self._literal:
+            self._learn(self._bound(cells))
+
+    def _bound(self, cells: Cells) -> Cells:
+        """Cells that name distances before the loss, as what stood there."""
+        assert self._base is not None
+        base = self._base
+        distances = cells - 256
+        far = distances > len(base)
+        found: Cells = np.where(cells < 256, cells, base[-np.clip(distances, 1, len(base))])
+        return np.where(far & (cells >= 256), 256, found)
+
+    # --- messages ---------------------------------------------------------------------------------------------
+
+    def message(self, payload: bytes, limit: int) -> Reading:
+        """What can be told of the next message; raises `zlib.error`."""
+        first, second = self._symbolic.inflate(payload, limit)
+        cells = _cells(first, second)
+        certain = bool((cells < 256).all())
+        self._since += len(cells)
+        seen = 2 * len(cells) // max(1, len(payload))
+        self._ratio = min(MAX_TEXT_PER_WIRE_BYTE, max(self._ratio, seen))
+        self._literal.append(cells)
+        self._trim()
+        if self._base is not None:
+            self._learn(self._bound(cells))
+        else:
+            self._strike(cells)
+        if certain:
+            return self._reading(first, certain=True)
+        settled = self._base is not None
+        allowed = self._sets(self._bound(cells)) if settled else self._agreed(cells)
+        known = bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in allowed)
+        return self._reading(known, certain=False)
+
+    def _sets(self, cells: Cells) -> list[int]:
+        """What each cell can be, as bits."""
+        return [1 << cell if cell < 256 else self._allowed.get(cell, ANY) for cell in cells.tolist()]
+
+    def _agreed(self, cells: Cells) -> list[int]:
+        """What the cells are under each length that is possible, as far as those agree."""
+        places = np.flatnonzero(cells >= 256)
+        possible = self._possible()
+        sets = self._sets(cells)
+        if not 0 < len(possible) <= MAX_POSSIBLE or len(cells) > MAX_DOUBTFUL_TEXT:
+            return sets
+        if min(self._evidence(int(length)) for length in possible) < MIN_EVIDENCE:
+            return sets
+        columns = self._assumed(cells, places, possible)
+        alike = (columns == columns[:, :1]).all(axis=1)
+        for place in places.tolist():
+            if alike[place] and columns[place, 0] != WILDCARD:
+                sets[place] = 1 << int(columns[place, 0])
+        narrowed = narrow(sets)
+        return sets if narrowed is None else self._customary(narrowed)
+
+    def _reading(self, text: bytes, *, certain: bool) -> Reading:
+        unknown = 0 if certain else text.count(WILDCARD)
+        if not unknown:
+            self._note_ids(text)
+        return Reading(text, unknown, certain, certain or (not unknown and _is_whole(text)))
+
+    # --- the length of the lost text --------------------------------------------------------------------------
+
+    def _strike(self, cells: Cells) -> None:
+        """Strikes the lengths that make no text of the message; settles when one is left."""
+        places = np.flatnonzero(cells >= 256)
+        if not len(places) or not fitting(np.where(cells < 256, cells, WILDCARD).astype(np.uint8)[:, None])[0]:
+            return
+        self._tried += len(cells) * len(self._lengths)
+        if self._tried > MAX_TRIED_CELLS or self._tried + self._tried_before > MAX_TRIED_IN_ALL:
+            self._forget()
+            return
+        at_once = max(1, CELLS_AT_ONCE // len(cells))
+        kept = [
+            part[fitting(self._assumed(cells, places, part))]
+            for part in (self._lengths[at : at + at_once] for at in range(0, len(self._lengths), at_once))
+        ]
+        self._lengths = np.concatenate(kept)
+        if not len(self._lengths):
+            self._forget()
+            return
+        possible = self._possible()
+        if len(possible) == 1 and self._evidence(int(possible[0])) >= MIN_EVIDENCE:
+            self._settle(int(possible[0]))
+
+    def _possible(self) -> NDArray[np.int_]:
+        """The lengths that the lost bytes can have stood for."""
+        return self._lengths[self._lengths <= self._bound_of(self._ratio)]
+
+    def _evidence(self, length: int) -> int:
+        """Bytes from before the loss that messages since have repeated."""
+        return sum(int((text - 256 > length).sum()) for text in self._literal)
+
+    def _assumed(self, cells: Cells, places: NDArray[np.intp], lengths: NDArray[np.int_]) -> NDArray[np.uint8]:
+        """The text as each length would have it, in columns."""
+        columns = np.repeat(np.minimum(cells, 256).astype(np.uint8)[:, None], len(lengths), axis=1)
+        before = (cells[places] - 256)[:, None] - lengths[None, :]
+        tape = np.where(self._tape < 256, self._tape, WILDCARD).astype(np.uint8)
+        beyond = _IMPOSSIBLE if self._complete else WILDCARD
+        table = np.concatenate([[WILDCARD], tape[::-1], [beyond]]).astype(np.uint8)
+        columns[places] = table[np.clip(before, 0, len(table) - 1)]
+        return columns
+
+    # --- the bytes of the lost text ---------------------------------------------------------------------------
+
+    def _learn(self, cells: Cells) -> None:
+        """Takes a text whose length of loss is settled, and narrows what its unknown bytes can be."""
+        self._texts.append(cells)
+        waiting = [len(self._texts) - 1] if (cells >= 256).any() else []
+        while waiting:
+            current = waiting.pop()
+            changed = self._narrow(self._texts[current])
+            if changed is None:
+                self._forget()
+                return
+            if changed:
+                again = [index for index, text in enumerate(self._texts) if np.isin(text, changed).any()]
+                waiting += sorted(set(again) - {current} - set(waiting))
+
+    def _narrow(self, cells: Cells) -> list[int] | None:
+        """The unknown bytes of which more is known now; None: there is no text that all this could be."""
+        self._narrowed += len(cells)
+        if self._narrowed > MAX_NARROWED_CELLS or len(cells) > MAX_DOUBTFUL_TEXT:
+            return []
+        narrowed = narrow(self._sets(cells))
+        if narrowed is None:
+            return None
+        changed = []
+        for cell, mask in zip(cells.tolist(), self._customary(narrowed), strict=True):
+            before = self._allowed.get(cell, ANY) if cell >= 256 else mask
+            if mask & before != before and (cell in self._allowed or len(self._allowed) < MAX_NARROWED):
+                self._allowed[cell] = mask & before
+                changed.append(cell)
+        return changed
+
+    def _trim(self) -> None:
+        """Lets go of texts that nothing can refer to any more."""
+        held = sum(map(len, self._literal))
+        while len(self._literal) > 1 and held - len(self._literal[0]) >= WINDOW:
+            held -= len(self._literal.pop(0))
+            if self._base is not None:
+                self._texts.pop(0)
+
+    def _customary(self, allowed: list[int]) -> list[int]:
+        """The same with an id of the form that all ids have had, if it can be one; and a SEND only where it is one."""
+        if len(allowed) < len(_UUID) + 5 or allowed[3] != 1 << _QUOTE:
+            return allowed
+        if allowed[1].bit_count() > 1 and not self._sends:
+            allowed = [allowed[0], allowed[1] & ~(1 << _SEND), *allowed[2:]]
+        call = allowed[1] == 1 << _CALL
+        if not call and allowed[1] & (1 << _CALL) or self._ids[call] < MIN_IDS:
+            return allowed
+        formed = [mask & form for mask, form in zip(allowed[4:], _UUID, strict=False)]
+        if not all(formed):
+            return allowed
+        return narrow([*allowed[:4], *formed, *allowed[4 + len(formed) :]]) or allowed
+
+    def _note_ids(self, text: bytes) -> None:
+        """Counts the ids of calls and of answers that are UUIDs of version 4; one that is not ends the count."""
+        for digit, id_ in _ID.findall(text):
+            self._sends |= digit == b"6"
+            call = digit == b"2"
+            usual = self._ids[call] >= 0 and _UUID_TEXT.fullmatch(id_)
+            self._ids[call] = self._ids[call] + 1 if usual else -1
+
+    # --- the way out ------------------------------------------------------------------------------------------
+
+    @property
+    def cut(self) -> bool:
+        """Whether the last text was longer than the limit."""
+        return self._symbolic.cut
+
+    @property
+    def history(self) -> bytes | None:
+        """The text that the next message can refer to, once all of it was captured and is known."""
+        if self._symbolic.ended:
+            return b""
+        if self._base is None or self._since < WINDOW:
+            return None
+        window = [mask.bit_length() - 1 for mask in self._sets(self._window()) if mask.bit_count() == 1]
+        return bytes(window) if len(window) == WINDOW else None
+
+
+_CALL, _SEND, _QUOTE = b'26"'
+_HEX = sum(1 << byte for byte in b"0123456789abcdef")
+_FORMS = {"x": _HEX, "y": sum(1 << byte for byte in b"89ab"), "-": 1 << ord("-"), "4": 1 << ord("4"), '"': 1 << _QUOTE}
+_UUID = tuple(_FORMS[place] for place in 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx"')
+"""A UUID of version 4 in lower case (RFC 9562 §5.4) and the quote after it."""
+_UUID_TEXT = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_ID = re.compile(rb'\[([2-6]),\s?"([^"\x00]{1,64})",\s?["{]')
+_FRAME = re.compile(rb'\[[2-6],\s?"')
+
+
+def _is_whole(text: bytes) -> bool:
+    if not _FRAME.match(text):
+        return False
+    try:
+        return isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        return False
