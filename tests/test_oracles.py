@@ -32,7 +32,6 @@ AGREED = [
     "derived/evsetool_cap.pcapng.gz",
     "derived/gap_one_segment_nodeflate.pcap",
     "derived/nsec.pcap",
-    "derived/snaplen100.pcap",
     "derived/truncated_file_mid_packet.pcap",
     "derived/truncated_file_mid_packet.pcapng",
     "ocpp/evsetool_cap.pcapng",
@@ -58,6 +57,7 @@ AGREED = [
 ]
 APART = {
     "derived/midstream_no_handshake.pcap": "tshark reads no WebSocket without its handshake",
+    "derived/snaplen100.pcap": "tshark reassembles nothing of segments that are cut",
     "selfmade/mh_ocpp16_tls12_dsb.pcapng": "tshark decrypts with the secrets in the file",
     "websocket/wireshark_websocket-compressed-server-only.pcap": "tshark resets both sides for one",
 }
@@ -133,6 +133,16 @@ def test_without_a_handshake_the_texts_are_those_of_the_whole_session() -> None:
     whole = [text for said in by_us("derived/nsec.pcap").texts.values() for text in said]
     assert len(texts) == 32
     assert set(texts) < set(whole)
+
+
+@pytest.mark.shared
+def test_of_cut_segments_each_message_is_shown_as_far_as_it_goes() -> None:
+    cut, real = run(SHARED / "derived/snaplen100.pcap", EVERY), run(SHARED / "derived/nsec.pcap", EVERY)
+    assert len(cut.messages) == len(real.messages) == 36
+    for side in Side:
+        for mine, whole in zip(cut.of(0, side), real.of(0, side), strict=True):
+            assert whole.text.startswith(mine.text)
+            assert mine.text == whole.text or "ws.lost-bytes" in {problem.code for problem in mine.problems}
 
 
 @pytest.mark.shared

@@ -228,6 +228,7 @@ class Engine:
         self._embryos[slot] = None
         if len(self._embryos) > MAX_EMBRYOS:
             oldest = next(iter(self._embryos))
+            self._tracks[oldest].end(segment.time_ns)
             self._drop(oldest, self._tracks[oldest], flows.IDLE)
         return track
 
@@ -239,6 +240,7 @@ class Engine:
             self._drop(slot, track, flows.DEAD)
             return
         if phase is Phase.IDLE_HTTP:
+            track.end(time_ns)
             self._drop(slot, track, flows.IDLE)
             return
         if track.over:

@@ -195,8 +195,8 @@ class Track:
             observer.phase is Phase.WEBSOCKET
             and self.subject == "ocpp"
             and not self._clue_wanted()
-            and first.next is not None
-            and second.next is not None
+            and first.delivered
+            and second.delivered
         )
         if not ordinary:
             self._lanes = None

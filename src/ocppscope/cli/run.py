@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ocppscope.capture.pcapfile import STDIN, open_captures
 from ocppscope.cli.afterwards import Afterwards
 from ocppscope.cli.output import Progress, Writer, wants_colour
+from ocppscope.cli.parallel import Numbering, Workers
 from ocppscope.cli.session import Log
 from ocppscope.engine import Engine
 from ocppscope.errors import UsageError
@@ -80,6 +81,9 @@ def run_log(request: LogRequest) -> None:
         count=request.limit,
     )
     writer.add(form.header())
+    if request.jobs > 1:
+        _log_in_parallel(request, log, writer)
+        return
     with reading(request.inputs, follow=request.follow) as reader:
         engine = Engine(request.options)
         progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
@@ -96,12 +100,31 @@ def run_log(request: LogRequest) -> None:
             Afterwards(sys.stderr).tell(engine.summary, log, reader.notices, secrets=bool(reader.secrets))
 
 
+def _log_in_parallel(request: LogRequest, log: Log, writer: Writer) -> None:
+    numbering = Numbering()
+    progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
+    with Workers(request, log.form) as workers:
+        try:
+            for entries in workers:
+                if isinstance(log.form, TextFormat) and not log.form.started:
+                    log.form.start_at(workers.first_ns)
+                numbering.apply(entries, log)
+                if log.done:
+                    return
+                writer.rest()
+                progress.step(*workers.progress, log.rows)
+        finally:
+            progress.clear()
+            writer.flush()
+        if not request.quiet:
+            ending = workers.endings[0]
+            Afterwards(sys.stderr).tell(workers.summary(), log, ending.notices, secrets=ending.secrets)
+
+
 def _decode(reader: CaptureReader, engine: Engine, log: Log, writer: Writer, progress: Progress) -> None:
-    first = True
     for block in reader.blocks():
-        if first and isinstance(log.form, TextFormat) and len(block.time_ns):
+        if isinstance(log.form, TextFormat) and not log.form.started and len(block.time_ns):
             log.form.start_at(int(block.time_ns[0]))
-            first = False
         log.take(engine.packets(block))
         if log.done:
             return

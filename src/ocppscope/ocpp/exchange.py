@@ -233,7 +233,9 @@ class Dialogue:
         """A CALL waits for its answer; one that repeats an id takes the place of the earlier one."""
         pending = self.speakers[side].pending
         answer = schemas.validator(self.version, raw.action, response=True)
-        pending.pop(raw.id, None)
+        earlier = pending.pop(raw.id, None)
+        if earlier is not None:
+            self.ended.append(self._end(side, raw.id, earlier, text.origin.time_ns))
         if len(pending) >= MAX_PENDING:
             oldest = next(iter(pending))
             self.ended.append(self._end(side, oldest, pending.pop(oldest), text.origin.time_ns))

@@ -93,7 +93,8 @@ class TextFormat:
         self._stations: dict[int, str] = {}
         self._clock = times.Clock(self.style.clock)
         self._day: int | None = None
-        self._first_ns: int | None = None
+        self._first_ns = 0
+        self.started = False
         self._printed_ns: int | None = None
         self.unanswered: dict[int, list[str]] = {}  # actions of CALLs without an answer, by connection
         self.told: dict[int, int] = {}  # problems of a connection that were shown when it was opened
@@ -230,16 +231,16 @@ class TextFormat:
 
     def line(self, row: int | None, connection: int, time_ns: int, body: str) -> str:
         """Puts the time, the time since the line before and the connection's number first."""
-        clock = self.style.clock
-        if self._first_ns is None:
-            self._first_ns = time_ns
-        printed = time_ns if self._printed_ns is None else self._printed_ns
+        clock, printed = self.style.clock, self._printed_ns
+        if not self.started:
+            self.start_at(time_ns)
         self._printed_ns = time_ns
         number = f"#{connection}" if self.columns.number and connection >= 0 else ""
         if clock.is_delta:
-            start = self._clock.show(time_ns, printed)
+            start = self._clock.show(time_ns, time_ns if printed is None else printed)
         else:
-            start = f"{self._clock.show(time_ns, self._first_ns)} {times.since(time_ns - printed):>7}"
+            since = "" if printed is None else times.since(time_ns - printed)
+            start = f"{self._clock.show(time_ns, self._first_ns)} {since:>7}"
         day = time_ns // times.DAY
         date = self._date_line(day, time_ns) if day != self._day and clock.needs_date_lines else ""
         return f"{date}{self._dim}{start} {number:>3}{self._undim} {body}\n"
@@ -247,6 +248,7 @@ class TextFormat:
     def start_at(self, time_ns: int) -> None:
         """Where relative times count from: the first packet."""
         self._first_ns = time_ns
+        self.started = True
 
     def _date_line(self, day: int, time_ns: int) -> str:
         self._day = day

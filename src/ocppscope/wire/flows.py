@@ -43,15 +43,19 @@ class FlowTable:
         if not len(segments.key):
             nothing = np.empty(0, np.int64)
             return nothing, nothing
+        if len(self._slots) >= self._limit:
+            self._forget_dead()
         slots = self._lookup(segments.key)
-        opens = (segments.flags & SYN) != 0
-        if opens.any():
-            self.state[slots[opens]] = LIVE
         state = self.state[slots]
         wanted = state == LIVE
+        starts = (segments.flags & SYN) != 0
         idle = np.flatnonzero(state == IDLE)
         if len(idle):
-            wanted[idle] = _starts_with_get(segments, idle)
+            starts[idle] |= _starts_with_get(segments, idle)
+        if starts.any():  # then the whole flow is wanted in this block, since the start may bring it to life
+            revived = np.zeros(len(self.state), np.bool_)
+            revived[slots[starts]] = True
+            wanted |= revived[slots]
         return slots, np.flatnonzero(wanted)
 
     def _lookup(self, keys: Keys) -> Ints:
@@ -72,8 +76,6 @@ class FlowTable:
         slot = self._slots.get(key)
         if slot is not None:
             return slot
-        if len(self._slots) >= self._limit:
-            self._forget_dead()
         slot = self._free.pop() if self._free else len(self._slots)
         if slot >= len(self.state):
             self.state = np.concatenate([self.state, np.zeros(len(self.state), np.uint8)])

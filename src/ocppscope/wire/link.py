@@ -31,6 +31,8 @@ MAX_EXTENSIONS = 8
 """IPv6 extension headers that are looked through in one packet."""
 MAX_FRAGMENT_BYTES = 4 << 20
 """Bytes of incomplete IP datagrams that are kept; the oldest datagram is given up first."""
+MAX_DATAGRAMS = 4096
+"""Incomplete IP datagrams that are kept."""
 MAX_FRAGMENTS = 1024
 """Fragments of one datagram that are kept."""
 
@@ -127,15 +129,13 @@ class LinkDecoder:
         usable = (family != 0) & (ip + 20 <= end)
         self.stats.not_ip += int(np.count_nonzero(family == 0))
         self.stats.cut += int(np.count_nonzero((family != 0) & ~usable))
-        index = np.flatnonzero(usable)
-        ip, end = ip[index], end[index]
-        version = table[ip] >> 4
-        headers = _windows(block.data, _IP_WINDOW)[ip]
-        four = version == 4
-        parts = [
-            _decode_ipv4(headers[four], index[four], ip[four], end[four], table),
-            _decode_ipv6(self._seed, headers[~four], index[~four], ip[~four], end[~four], version[~four], table),
-        ]
+        packets = _Packets(np.arange(len(ip)), ip, end, block.offsets + block.origlen).only(usable)
+        version = table[packets.ip] >> 4
+        headers = _windows(block.data, _IP_WINDOW)[packets.ip]
+        four, six = version == 4, version == 6
+        parts = [_decode_ipv4(packets.only(four), headers if four.all() else headers[four], table)]
+        if six.any():
+            parts.append(_decode_ipv6(packets.only(six), headers[six], self._seed))
         data, extra = self._look_closer(block, parts)
         return _tcp_layer(data, [*parts, *extra], self._seed, self.stats)
 
@@ -166,6 +166,19 @@ class LinkDecoder:
         empty = np.empty(0, np.int64)
         captured = ip_ + columns[4]
         return data, [_Datagrams(index_, ip_, tcp, stop, captured, source, destination, empty, empty, 0)]
+
+
+class _Packets(NamedTuple):
+    """Packets with an IP header."""
+
+    index: Ints  # in their block
+    ip: Ints  # where the IP header starts
+    end: Ints  # where the captured bytes end
+    wire: Ints  # where the packet ended on the wire
+
+    def only(self, mask: NDArray[np.bool_]) -> _Packets:
+        """Those that `mask` selects."""
+        return self if mask.all() else _Packets(*(column[mask] for column in self))
 
 
 class _Datagrams(NamedTuple):
@@ -209,7 +222,8 @@ def _address_words(datagram: bytes, seed: Seed) -> tuple[np.uint64, np.uint64]:
     return hashed[0], hashed[1]
 
 
-def _decode_ipv4(headers: NDArray[np.void], index: Ints, ip: Ints, end: Ints, table: NDArray[np.uint8]) -> _Datagrams:
+def _decode_ipv4(packets: _Packets, headers: NDArray[np.void], table: NDArray[np.uint8]) -> _Datagrams:
+    index, ip, end, wire = packets
     fields = headers.view(_IPV4_HEADER)
     length = (table[ip] & 15).astype(np.int64) * 4
     fragmented = (fields["fragment"] & 0x3FFF) != 0
@@ -218,7 +232,7 @@ def _decode_ipv4(headers: NDArray[np.void], index: Ints, ip: Ints, end: Ints, ta
     odd = is_tcp & fragmented
     total = fields["total"].astype(np.int64)
     # A total length of 0 is written by segmentation offload: then the packet is the datagram.
-    stop = np.where(total == 0, end, ip + total)
+    stop = np.where(total == 0, wire, ip + total)
     return _Datagrams(
         index[plain],
         ip[plain],
@@ -233,25 +247,15 @@ def _decode_ipv4(headers: NDArray[np.void], index: Ints, ip: Ints, end: Ints, ta
     )
 
 
-def _decode_ipv6(
-    seed: Seed,
-    headers: NDArray[np.void],
-    index: Ints,
-    ip: Ints,
-    end: Ints,
-    version: NDArray[np.uint8],
-    table: NDArray[np.uint8],
-) -> _Datagrams:
-    if not len(index):
-        nothing = np.empty(0, np.int64)
-        none = np.empty(0, np.uint64)
-        return _Datagrams(nothing, nothing, nothing, nothing, nothing, none, none, nothing, nothing, 0)
+def _decode_ipv6(packets: _Packets, headers: NDArray[np.void], seed: Seed) -> _Datagrams:
+    index, ip, end, wire = packets
     fields = headers.view(_IPV6_HEADER)
-    valid = (version == 6) & (ip + 40 <= end)
+    valid = ip + 40 <= end
     plain = valid & (fields["next"] == TCP)
     odd = valid & np.isin(fields["next"], EXTENSION_HEADERS)
     length = fields["length"].astype(np.int64)
-    stop = np.where(length == 0, end, ip + 40 + length)
+    # A payload length of 0 belongs to a jumbogram or a packet of segmentation offload.
+    stop = np.where(length == 0, wire, ip + 40 + length)
     return _Datagrams(
         index[plain],
         ip[plain],
@@ -466,7 +470,7 @@ class _Datagram(NamedTuple):
 
 
 class _Defragmenter:
-    """Puts IP fragments together (RFC 791 §3.2, RFC 8200 §4.5): first copy wins, memory bounded."""
+    """Puts IP fragments together (RFC 791 §3.2, RFC 8200 §4.5): the lower start wins, memory bounded."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[bytes, list[tuple[int, bytes, bool]]] = OrderedDict()
@@ -522,7 +526,7 @@ class _Defragmenter:
         whole = _join(pieces)
         if whole is not None:
             self._drop(name)
-        while self._held > MAX_FRAGMENT_BYTES and self._open:
+        while self._open and (self._held > MAX_FRAGMENT_BYTES or len(self._open) > MAX_DATAGRAMS):
             self._drop(next(iter(self._open)))
         return whole
 

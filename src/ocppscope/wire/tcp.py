@@ -133,7 +133,9 @@ class Assembler:
         half = self.halves[segment.direction]
         if not segment.flags & SYN or half.next is None:
             return False
-        return segment.seq != half.isn and (self.over or half.delivered or half.isn is not None)
+        other = self.halves[1 - segment.direction]
+        begun = half.delivered or half.isn is not None or (other.delivered and not segment.flags & ACK)
+        return segment.seq != half.isn and (self.over or begun)
 
     def add(self, segment: Segment) -> None:
         """Takes the next captured segment."""
@@ -162,7 +164,8 @@ class Assembler:
 
     def _settle(self) -> None:
         first, second = self.halves
-        self.plain = not (self._stalled or first.held or second.held or self.over or first.phantom or second.phantom)
+        held = self._stalled or first.held or second.held
+        self.plain = not (held or self.over or first.phantom or second.phantom or first.ended or second.ended)
         if not self._stalled:
             self.deadline = None
 
@@ -176,24 +179,24 @@ class Assembler:
         if peer.next is None:
             peer.next = segment.ack
             return 0
+        if peer.ended:
+            return 0
         distance = (segment.ack - peer.next) & MODULUS
         return distance if distance < MAX_JUMP else 0
 
     def _while_stalled(self, segment: Segment) -> None:
         starving = self._starving
-        if segment.direction == starving and segment.data and self._fills(segment):
+        brings = (segment.data or segment.flags & FIN) and not segment.flags & (SYN | RST)
+        if segment.direction == starving and brings:
             self._place(segment)
             if not self._unseen(self._stalled[0]):
                 self._release(patient=True)
-            return
-        self._stalled.append(segment)
+                return
+        else:
+            self._stalled.append(segment)
         late = segment.time_ns - self._stalled[0].time_ns > STALL_NS
         if late or len(self._stalled) > STALL_PACKETS:
             self._release(patient=False)
-
-    def _fills(self, segment: Segment) -> bool:
-        after = self.halves[segment.direction].next
-        return after is not None and _distance(after, segment.seq) <= 0 and not segment.flags & SYN
 
     def _release(self, *, patient: bool) -> None:
         stalled, self._stalled = self._stalled, []
@@ -222,7 +225,9 @@ class Assembler:
                 return
             self._lose_acknowledged(1 - direction, unseen, segment.time_ns)
         if segment.flags & RST:
-            self._reset(segment)
+            assert half.next is not None
+            if abs(_distance(half.next, segment.seq)) <= MAX_JUMP:
+                self._reset(segment)
         else:
             self._place(segment)
 
@@ -240,19 +245,17 @@ class Assembler:
             self.stream.closed(segment.direction, "RST", segment.time_ns, segment.packet)
 
     def _lose_acknowledged(self, direction: int, unseen: int, time_ns: int) -> None:
+        """The receiver has everything up to `unseen` bytes ahead: gives up every hole in it."""
         half = self.halves[direction]
-        if unseen == 1 and not half.held and not half.ended:
-            half.phantom = True
-            assert half.next is not None
-            half.next = (half.next + 1) & MODULUS
-            return
-        lost = min(unseen, half.held[0].start) if half.held else unseen
-        self._give_up(direction, lost, time_ns, "they were acknowledged, but the capture does not hold them")
-        # Bytes behind the hole may be acknowledged and missing as well.
-        if half.held and unseen > half.held[0].start >= 0 and half.next is not None:
-            rest = unseen - lost
-            if rest > half.held[0].start:
-                self._lose_acknowledged(direction, rest, time_ns)
+        assert half.next is not None
+        target = (half.next + unseen) & MODULUS
+        while (rest := _distance(half.next, target)) > 0:
+            if rest == 1 and not half.held:
+                half.phantom = not half.ended
+                half.next = target
+                return
+            lost = min(rest, half.held[0].start) if half.held else rest
+            self._give_up(direction, lost, time_ns, "they were acknowledged, but the capture does not hold them")
 
     def _place(self, segment: Segment) -> None:
         direction, seq, _, flags, data, missing, time_ns, packet = segment
@@ -266,6 +269,10 @@ class Assembler:
         start = _distance(half.next, seq)
         if start > 0 and not half.delivered and half.isn is None and start == 1:
             half.next, start = seq, 0  # the first thing seen was a keep-alive probe, one byte behind
+        if half.phantom and fin and start + len(data) + missing == -1:
+            half.phantom, half.ended = False, True  # the byte was this FIN, captured after its ACK
+            self.stream.closed(direction, "FIN", time_ns, packet)
+            return
         if start > MAX_JUMP or start < -MAX_JUMP or half.ended:
             half.resent += start <= 0
             return
@@ -274,7 +281,8 @@ class Assembler:
             self.stream.gap(direction, 1, time_ns, "it was acknowledged, but the capture does not hold it")
         if start < 0:
             half.resent += 1
-            self._compare(direction, half, data, -start, time_ns)
+            if start < -1 or len(data) > 1:  # a keep-alive probe may hold any byte (RFC 9293 §3.8.4)
+                self._compare(direction, half, data, -start, time_ns)
             data, missing = data[-start:], missing + min(0, len(data) + start)
             start = 0
             if missing < 0 or not (data or missing or fin):
@@ -301,6 +309,7 @@ class Assembler:
     def _hold(self, direction: int, half: Half, new: _Held) -> None:
         if not half.held:
             self._hole_since[direction] = new.time_ns
+        half.held = [_yield(old, new) for old in half.held]
         for piece in self._uncovered(direction, half, new):
             half.held.append(piece)
             half.held_bytes += len(piece.data)
@@ -327,12 +336,14 @@ class Assembler:
             if old.start > start:
                 pieces.append(_Held(start, data[: old.start - start], 0, False, new.time_ns, new.packet))
             low, high = max(old.start, start), min(old.start + len(old.data), start + len(data))
-            if old.data[low - old.start : high - old.start] != data[low - start : high - start]:
+            if low < high and old.data[low - old.start : high - old.start] != data[low - start : high - start]:
                 self.stream.problem(direction, _CONFLICT, new.time_ns)
             skip = min(old.stop - start, len(data))
             start, data = start + skip, data[skip:]
-        if data or ((new.missing or new.fin) and not any(old.start <= start < old.stop for old in half.held)):
-            pieces.append(_Held(start, data, new.missing, new.fin, new.time_ns, new.packet))
+        end = start + len(data)
+        missing = min([new.missing, *(old.start - end for old in half.held if old.start >= end)])
+        if data or ((missing or new.fin) and not any(old.start <= start < old.stop for old in half.held)):
+            pieces.append(_Held(start, data, missing, new.fin, new.time_ns, new.packet))
         return pieces
 
     def _drain(self, direction: int, half: Half, time_ns: int) -> None:
@@ -343,7 +354,8 @@ class Assembler:
             half.held_bytes -= len(held.data)
             behind = advanced - held.start
             if behind < len(held.data) or held.missing or held.fin:
-                kept = held._replace(data=held.data[behind:])
+                missing = max(0, held.missing - max(0, behind - len(held.data)))
+                kept = held._replace(data=held.data[behind:], missing=missing)
                 self._deliver(direction, kept, max(time_ns, held.time_ns))
                 advanced += len(kept.data) + kept.missing
             if half.ended:
@@ -380,6 +392,14 @@ class Assembler:
             half.next = (half.next + 1) & MODULUS
             half.ended = True
             self.stream.closed(direction, "FIN", time_ns, held.packet)
+
+
+def _yield(old: _Held, new: _Held) -> _Held:
+    """`old` without the claim to bytes that it lacks and `new` may have."""
+    end = old.start + len(old.data)
+    if not old.missing or new.start >= old.stop or new.start + len(new.data) <= end:
+        return old
+    return old._replace(missing=max(0, new.start - end))
 
 
 _CONFLICT = Problem(

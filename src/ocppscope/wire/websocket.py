@@ -12,6 +12,8 @@ chain of frames reads well, judged on bytes alone, so that the result does not d
 from __future__ import annotations
 
 import re
+import zlib
+from bisect import bisect_left, bisect_right
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 16 << 20
 """Payload bytes of one message that are kept; frames beyond it are passed over and said to be."""
-MAX_BELIEVABLE = 1 << 40
+MAX_BELIEVABLE = 1 << 28
 """A frame length from which the header is taken for garbage instead of for a huge frame."""
 MAX_SEARCH_BYTES = 1 << 18
 """Bytes held while searching for the start of a frame; the older half is then given up."""
@@ -31,11 +33,14 @@ MAX_NAMED_PACKETS = 64
 """Packets that one message names as its origin; of more, the first ones and the last."""
 MAX_FRAME_PROBLEMS = 16
 """Problems stated of one message."""
-ENOUGH_EVIDENCE = 3
-"""What a chain of frames must score before it is believed."""
+MAX_CHAIN = 16
+"""Frames in a row that are looked at to find out whether frames start at a position."""
+ENOUGH_EVIDENCE = 4
+"""What a chain of frames must score before it is believed: an OCPP text does, two compressed texts do."""
 
 _OCPP_START = re.compile(rb'\s*\[\s*[2-6]\s*,\s*["0-9-]')
 _OCPP_PREFIX_BYTES = 5
+_STRONG_BYTES = 14 + 16  # the longest header, and what is looked at of a text
 _FRAME_STARTS = (
     re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x00-\x7f]|\Z)"),
     re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x80-\xff]|\Z)"),
@@ -100,11 +105,14 @@ class Reader:
     __slots__ = (
         "_buffer",
         "_damage",
+        "_ends",
         "_inflater",
         "_judged",
         "_marks",
         "_message",
         "_pass_over",
+        "_strong_from",
+        "_unread",
         "idle",
         "masked",
         "side",
@@ -120,10 +128,13 @@ class Reader:
         self.idle = synced
         self._inflater = inflater
         self._buffer = bytearray()
-        self._marks: list[tuple[int, int, int]] = []  # (end in the buffer, time, packet)
+        self._marks: list[tuple[int, int]] = []  # (time, packet) of each piece in the buffer
+        self._ends: list[int] = []  # where each piece ends in the buffer
         self._message: _Open | None = None
         self._damage: list[tuple[int, int]] = []  # holes in the buffer: (start, length)
         self._pass_over = 0  # payload bytes of an oversized frame still to come
+        self._strong_from = 0  # while searching: where in the buffer to look on for an OCPP text
+        self._unread: tuple[int, int] = (0, 0)  # while searching: bytes given up so far, and the time of the first
         self._judged = False
 
     # --- input ------------------------------------------------------------------------------------------------
@@ -135,10 +146,19 @@ class Reader:
             self._pass_over -= taken
             data = data[taken:]
             if not data:
+                self._note_idle()
                 return
-        self._buffer += data
-        self._marks.append((len(self._buffer), time_ns, packet))
+        self._append(data, time_ns, packet)
         self._read()
+
+    def _append(self, data: bytes, time_ns: int, packet: int) -> None:
+        self._buffer += data
+        self._marks.append((time_ns, packet))
+        self._ends.append(len(self._buffer))
+
+    def _note_idle(self) -> None:
+        waiting = self._buffer or self._message is not None or self._pass_over
+        self.idle = not waiting and self.state is State.SYNCED
 
     @property
     def inflates(self) -> bool:
@@ -165,43 +185,51 @@ class Reader:
             self._pass_over -= taken
             lost -= taken
         if not lost:
+            self._note_idle()
             return
         rest = self._rest_of_frame()
         if self.state is not State.SEARCHING and lost <= rest:
             self._damage.append((len(self._buffer), lost))
-            self._buffer += bytes(lost)
-            if self._marks:
-                _, _, packet = self._marks[-1]
-                self._marks.append((len(self._buffer), time_ns, packet))
+            self._append(bytes(lost), time_ns, self._marks[-1][1])
             self._read()
             return
         self._abandon(rest, time_ns)
         if self._inflater is not None:
             self._inflater.lose(max(lost - rest, 0))
-        self._message = None
+        self._break_off(time_ns)
         self._clear()
+        self._lose_sync()
+
+    def _lose_sync(self) -> None:
         self.state = State.SEARCHING
         self.idle = False
+        self._strong_from = 0
+
+    def _break_off(self, time_ns: int) -> None:
+        """The fragments of a message whose rest will not be read."""
+        message, self._message = self._message, None
+        if message is not None:
+            message.problems.append(_UNFINISHED)
+            self._complete(message, Origin(time_ns, tuple(message.packets)), whole=False)
 
     def finish(self, time_ns: int) -> None:
         """No more bytes will come: says what is unfinished."""
         if self.state is State.SEARCHING:
             if self._buffer and not self._search(final=True):
-                self.sink.unread(self.side, len(self._buffer), time_ns, "no frame could be recognised in them")
+                self._give_up(len(self._buffer), self._marks[0][0])
                 self._clear()
-                return
+            self._tell_unread()
             self._read_frames()
         self._abandon(self._rest_of_frame(), time_ns)
-        if self._message is not None:
-            self._message.problems.append(Problem("ws.unfinished-message", "Its final fragment never came."))
-            self._complete(self._message, Origin(time_ns, tuple(self._message.packets)), whole=False)
-            self._message = None
+        self._break_off(time_ns)
         self._clear()
 
     def _clear(self) -> None:
         self._buffer.clear()
         self._marks.clear()
+        self._ends.clear()
         self._damage.clear()
+        self._strong_from = 0
 
     # --- frames -----------------------------------------------------------------------------------------------
 
@@ -215,40 +243,36 @@ class Reader:
         buffer = self._buffer
         while (header := read_header(buffer, at)) is not None:
             stop = at + header.size + header.length
+            if header.length > MAX_BELIEVABLE:
+                self._disbelieve(header, at)
+                return
             if header.length > MAX_MESSAGE_BYTES:
-                at = self._oversized(header, at)
-                if self.state is State.SEARCHING:
-                    return
+                stop = self._oversized(header, at)
+            elif len(buffer) < stop:
                 break
-            if len(buffer) < stop:
-                break
-            self._frame(header, at, stop)
+            else:
+                self._frame(header, at, stop)
             at = stop
         self._consume(at)
-        self.idle = not buffer and self._message is None and self.state is State.SYNCED
+        self._note_idle()
 
     def _consume(self, count: int) -> None:
-        if not count:
-            return
         if count == len(self._buffer):
             self._clear()
-            return
-        del self._buffer[:count]
-        self._marks = [(stop - count, time, packet) for stop, time, packet in self._marks if stop > count]
-        self._damage = [(start - count, length) for start, length in self._damage if start + length > count]
+        elif count:
+            del self._buffer[:count]
+            first = bisect_right(self._ends, count)
+            self._marks = self._marks[first:]
+            self._ends = [end - count for end in self._ends[first:]]
+            self._damage = [(start - count, length) for start, length in self._damage if start + length > count]
+            self._strong_from = max(0, self._strong_from - count)
 
     def _origin(self, start: int, stop: int) -> Origin:
-        packets: list[int] = []
-        time_ns = 0
-        for end, time, packet in self._marks:
-            if end <= start:
-                continue
-            if not packets or packets[-1] != packet:
-                packets.append(packet)
-            time_ns = max(time_ns, time)
-            if end >= stop:
-                break
-        return Origin(time_ns, _named(packets))
+        """Where the bytes of the buffer from `start` to `stop` came from."""
+        first, last = bisect_right(self._ends, start), bisect_left(self._ends, stop)
+        marks = self._marks[first : last + 1]
+        time_ns = max((time for time, _ in marks), default=0)
+        return Origin(time_ns, _named([packet for _, packet in marks]))
 
     def _frame(self, header: Header, at: int, stop: int) -> None:
         holes = [hole for hole in self._damage if at < hole[0] + hole[1] and hole[0] < stop]
@@ -318,9 +342,7 @@ class Reader:
     ) -> None:
         message = self._message
         if header.opcode != CONTINUATION and message is not None:
-            self._message = None
-            message.problems.append(Problem("ws.unfinished-message", "Its final fragment never came."))
-            self._complete(message, Origin(origin.time_ns, tuple(message.packets)), whole=False)
+            self._break_off(origin.time_ns)
             message = None
         if message is None:
             compressed = bool(header.rsv & RSV1) and self._inflater is not None
@@ -329,12 +351,13 @@ class Reader:
         message.frames += 1
         message.wire_size += header.size + header.length
         message.damaged |= damaged
-        message.problems += problems[: MAX_FRAME_PROBLEMS - len(message.problems)]
+        message.problems += problems[: max(0, MAX_FRAME_PROBLEMS - len(message.problems))]
         message.packets = list(_named([*message.packets, *origin.packets]))
         room = MAX_MESSAGE_BYTES - len(message.octets)
         if len(payload) > room:
+            if _TOO_LARGE not in message.problems:
+                message.problems.append(_TOO_LARGE)
             message.damaged = True
-            message.problems.append(_TOO_LARGE)
             payload = payload[:room]
         message.octets += payload
         if header.fin:
@@ -376,23 +399,36 @@ class Reader:
         return text, problem
 
     def _oversized(self, header: Header, at: int) -> int:
-        """A frame too large to keep: passed over, or not believed at all. Returns where reading goes on."""
-        time_ns = self._marks[-1][1]
-        if header.length > MAX_BELIEVABLE:
-            self._give_up_bytes(len(self._buffer) - at, time_ns, "they announce a frame of impossible length")
-            return 0
+        """Passes over a frame too large to keep. Returns where reading goes on."""
         stop = at + header.size + header.length
         origin = self._origin(at, len(self._buffer))
         words = f"The frame has {header.length} payload bytes; more than {MAX_MESSAGE_BYTES} are passed over."
-        problem = Problem("ws.too-large", words)
-        size = header.size + header.length
         self._pass_over = max(0, stop - len(self._buffer))
         if self._inflater is not None and header.rsv & RSV1:
             self._inflater.lose(None)
-        self._message = None
-        binary = header.opcode != TEXT
-        self.sink.text(self.side, Text(b"", origin, size, 1, bool(header.rsv & RSV1), binary, (problem,)))
+        self._break_off(origin.time_ns)
+        text = Text(
+            b"",
+            origin,
+            header.size + header.length,
+            compressed=bool(header.rsv & RSV1),
+            binary=header.opcode != TEXT,
+            problems=(Problem("ws.too-large", words),),
+        )
+        self.sink.text(self.side, text)
         return min(stop, len(self._buffer))
+
+    def _disbelieve(self, header: Header, at: int) -> None:
+        """What should be a header announces an impossible length: frames are searched for behind it."""
+        time_ns = self._origin(at, at + header.size).time_ns
+        self._consume(at)
+        if self._inflater is not None:
+            self._inflater.lose(None)
+        self._break_off(time_ns)
+        self._lose_sync()
+        self._give_up(1, time_ns)
+        self._consume(1)
+        self._read()
 
     # --- loss -------------------------------------------------------------------------------------------------
 
@@ -409,7 +445,10 @@ class Reader:
             return
         header = read_header(self._buffer, 0) if self.state is not State.SEARCHING else None
         if header is None or header.control:
-            self.sink.unread(self.side, len(self._buffer), time_ns, "the rest of their frame was not captured")
+            if self.state is not State.SEARCHING:
+                self.sink.unread(self.side, len(self._buffer), time_ns, "the rest of their frame was not captured")
+            else:
+                self._give_up(len(self._buffer), time_ns)
             return
         held = len(self._buffer)
         origin = self._origin(0, held)
@@ -418,67 +457,92 @@ class Reader:
         whole = header._replace(length=len(payload), fin=True)
         self._data(whole, payload, origin, [Problem("ws.lost-bytes", words)], damaged=True)
 
-    def _give_up_bytes(self, count: int, time_ns: int, why: str) -> None:
-        self.sink.unread(self.side, count, time_ns, why)
+    def _give_up(self, count: int, time_ns: int) -> None:
+        """Bytes in which no frame starts; they are told of when frames are found again."""
+        before, since = self._unread
+        self._unread = (before + count, since or time_ns)
         if self._inflater is not None:
             self._inflater.lose(count)
-        self._message = None
-        self._clear()
-        self.state = State.SEARCHING
-        self.idle = False
+
+    def _tell_unread(self) -> None:
+        count, time_ns = self._unread
+        if count:
+            self._unread = (0, 0)
+            self.sink.unread(self.side, count, time_ns, "no frame could be recognised in them")
 
     # --- searching --------------------------------------------------------------------------------------------
 
     def _search(self, *, final: bool) -> bool:
-        """Looks for the first position from which frames read well; drops what lies before it."""
-        start = _FRAME_STARTS[self.masked].search
-        at = 0
-        while found := start(self._buffer, at):
+        """Looks for the first position from which frames read well; gives up what lies before it.
+
+        A position that cannot be judged yet is waited for, unless an OCPP text starts behind it: then it was none.
+        """
+        begins = _FRAME_STARTS[self.masked].search
+        buffer = self._buffer
+        at, undecided = 0, None
+        while found := begins(buffer, at):
             at = found.start()
-            score = self._chain(at, final=final)
-            if score is None:
-                break
-            if score >= ENOUGH_EVIDENCE:
-                self._found(at)
-                return True
+            if undecided is None:
+                score = self._chain(at, final=final)
+                if score is None:
+                    undecided = at
+                    at = max(at, self._strong_from - 1)
+                elif score >= ENOUGH_EVIDENCE:
+                    return self._found(at)
+            elif self._is_ocpp(at):
+                return self._found(at)
             at += 1
-        else:
-            at = len(self._buffer)
-        if at and not final:
-            self._skip(at)
-        if len(self._buffer) > MAX_SEARCH_BYTES:
-            self._skip(len(self._buffer) // 2)
+        if undecided is None:
+            undecided = 0 if final else len(buffer)
+        self._strong_from = max(0, len(buffer) - _STRONG_BYTES)
+        self._skip(undecided)
+        if len(buffer) > MAX_SEARCH_BYTES:
+            self._skip(len(buffer) // 2)
         return False
 
-    def _found(self, at: int) -> None:
-        if at:
-            self._skip(at)
+    def _found(self, at: int) -> bool:
+        self._skip(at)
+        self._tell_unread()
         self.state = State.SYNCED
+        return True
 
     def _skip(self, count: int) -> None:
-        time_ns = self._marks[0][1]
-        self.sink.unread(self.side, count, time_ns, "they belong to a frame whose start was not captured")
-        if self._inflater is not None:
-            self._inflater.lose(count)
-        self._consume(count)
+        if count:
+            self._give_up(count, self._marks[0][0])
+            self._consume(count)
+
+    def _is_ocpp(self, at: int) -> bool:
+        """Whether a frame at `at` is beyond doubt the start of an OCPP text."""
+        header = read_header(self._buffer, at)
+        return header is not None and self._evidence(header, at) == ENOUGH_EVIDENCE
 
     def _chain(self, at: int, *, final: bool) -> int | None:
         """The evidence that frames start at `at`; None where more bytes are needed to tell."""
         score = 0
-        while score < ENOUGH_EVIDENCE:
-            if at == len(self._buffer):
-                return (ENOUGH_EVIDENCE if score >= 2 else score) if final else None
+        size = len(self._buffer)
+        for place in range(MAX_CHAIN):
+            if at == size:
+                return score if final else None
             header = read_header(self._buffer, at)
             if header is None:
-                return 0 if final else (None if self._could_start(at) else 0)
-            weight = self._evidence(header, at, final=final)
-            if weight is None or weight == 0:
-                return weight
-            score += weight
+                return 0 if final or not self._could_start(at) else None
+            weight = self._evidence(header, at)
+            if weight is None and not final:
+                return None
+            if not weight and (place == 0 or weight is None or not self._is_neutral(header)):
+                return 0
+            score += weight or 0
+            if score >= ENOUGH_EVIDENCE:
+                return score
             at += header.size + header.length
-            if score < ENOUGH_EVIDENCE and at > len(self._buffer):
+            if at > size:
                 return 0 if final else None
-        return score
+        return 0
+
+    def _is_neutral(self, header: Header) -> bool:
+        """Whether a header that proves nothing may yet stand in a chain."""
+        good = header.minimal and bool(header.mask) == self.masked and not header.rsv & ~RSV1
+        return good and header.opcode in OPCODES and header.length <= MAX_MESSAGE_BYTES
 
     def _could_start(self, at: int) -> bool:
         """Whether an incomplete header at `at` may still become a good one."""
@@ -486,23 +550,33 @@ class Reader:
         masked = at + 1 >= len(self._buffer) or bool(self._buffer[at + 1] & 0x80) == self.masked
         return first & 0x0F in OPCODES and not first & 0x30 and masked
 
-    def _evidence(self, header: Header, at: int, *, final: bool) -> int | None:
-        """How much a header at `at` looks like one: 0 not at all, 1 somewhat, 3 beyond doubt; None: tell later."""
-        if header.rsv & ~RSV1 or header.opcode not in OPCODES or not header.minimal:
-            return 0
-        if bool(header.mask) != self.masked or header.length > MAX_MESSAGE_BYTES:
-            return 0
+    def _evidence(self, header: Header, at: int) -> int | None:
+        """How much a header at `at` looks like one: 0 not at all, `ENOUGH_EVIDENCE` certainly; None: too early."""
+        if not self._is_neutral(header) or not header.length or not header.fin:
+            return self._text_evidence(header, at) if header.opcode == TEXT and self._is_neutral(header) else 0
         if header.control:
-            return int(header.fin and header.length <= MAX_CONTROL and not header.rsv)
+            return int(header.length <= MAX_CONTROL and not header.rsv)
         if header.rsv:
-            return int(self._inflater is not None and header.opcode != CONTINUATION)
-        if header.opcode != TEXT:
-            return int(header.opcode == CONTINUATION)
+            return self._compressed_evidence(header, at) if header.opcode == TEXT else 0
+        return self._text_evidence(header, at) if header.opcode == TEXT else 0
+
+    def _text_evidence(self, header: Header, at: int) -> int | None:
+        if header.rsv:
+            return 0
         start = at + header.size
         head = unmask(self._buffer[start : start + min(header.length, 16)], header.mask)
         if _OCPP_START.match(head):
             return ENOUGH_EVIDENCE
-        return None if len(head) < min(header.length, _OCPP_PREFIX_BYTES) and not final else 0
+        return None if len(head) < min(header.length, _OCPP_PREFIX_BYTES) else 0
+
+    def _compressed_evidence(self, header: Header, at: int) -> int | None:
+        """A compressed text is likely where it inflates, over an unknown context, to what may begin as JSON does."""
+        if self._inflater is None:
+            return 0
+        start, stop = at + header.size, at + header.size + header.length
+        if len(self._buffer) < stop:
+            return None
+        return 2 * int(may_be_deflated_json(unmask(self._buffer[start:stop], header.mask)))
 
 
 def read_close(payload: bytes) -> tuple[int | None, str, list[Problem]]:
@@ -518,6 +592,16 @@ def read_close(payload: bytes) -> tuple[int | None, str, list[Problem]]:
     if not _is_utf8(payload[2:]):
         problems.append(_REASON_NOT_UTF8)
     return code, payload[2:].decode("utf-8", "replace"), problems
+
+
+def may_be_deflated_json(payload: bytes) -> bool:
+    """Whether a payload is deflate data (RFC 7692 §7.2.2) whose text begins with `[` or with something unknown."""
+    inflater = zlib.decompressobj(-15, zdict=bytes(32768))
+    try:
+        text = inflater.decompress(payload + b"\x00\x00\xff\xff", 1 << 16)
+    except zlib.error:
+        return False
+    return text[:1] in (b"[", b"\x00") and not inflater.eof
 
 
 def _is_utf8(octets: bytes) -> bool:
@@ -548,6 +632,7 @@ def _frame_of(payload: bytes, masked: bool) -> bytes:
     return head + bytes(4 if masked else 0) + payload
 
 
+_UNFINISHED = Problem("ws.unfinished-message", "Its final fragment never came, or was not captured.")
 _UNMASKED = Problem("ws.unmasked", "A station's frame is not masked (RFC 6455 §5.1).")
 _MASKED = Problem("ws.masked", "A CSMS's frame is masked (RFC 6455 §5.1).")
 _RESERVED_BITS = Problem(

@@ -1,0 +1,310 @@
+"""`log --jobs N`: N processes read the same files, each decodes its share of the flows, the parent prints in time order.
+
+A worker makes the bodies of message lines, which is most of the work, and hands over other events as they are; rows
+and connections get their numbers here. Legs of one session are told by their upgrade only: two of them that begin
+before the capture, and are decoded by different workers, both show. Standard input and growing files cannot be shared.
+"""
+
+from __future__ import annotations
+
+import signal
+from array import array
+from bisect import bisect_right
+from multiprocessing import get_context
+from operator import itemgetter
+from pathlib import Path
+from secrets import randbits
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from ocppscope.capture.pcapfile import STDIN
+from ocppscope.engine import LEG_WINDOW_NS, MAX_CLUES, Engine, Summary
+from ocppscope.errors import CaptureError, OcppscopeError, UsageError
+from ocppscope.model import Connection, ConnectionClosed, ConnectionOpened, ControlFrame, Event, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from multiprocessing.connection import Connection as Pipe
+    from multiprocessing.context import SpawnProcess
+
+    from ocppscope.cli.run import LogRequest
+    from ocppscope.cli.session import Log
+    from ocppscope.render.formats import LogFormat
+
+CLOSE = 8
+WORKER_EXIT_SECONDS = 5
+
+
+class Batch(NamedTuple):
+    """What a worker found in one block. Later batches hold nothing with a key below `until_ns`."""
+
+    until_ns: int
+    first_ns: int  # time of the first packet of all
+    progress: tuple[int, int | None]
+    keys: array[int]  # what the events are ordered by: the latest time so far
+    times: array[int]
+    connections: array[int]
+    bodies: list[str | Event | None]  # of messages: their line's body, None if they are not to be shown
+
+
+class Ending(NamedTuple):
+    """A worker has read everything."""
+
+    summary: Summary
+    notices: list[str]
+    secrets: bool
+
+
+class Failure(NamedTuple):
+    """A worker gave up; `exit_code` is None if that is our own fault."""
+
+    what: str
+    hint: str
+    exit_code: int | None
+
+
+# --- a worker ---------------------------------------------------------------------------------------------------
+
+
+def work(pipe: Pipe, request: LogRequest, form: LogFormat, share: tuple[int, int], hash_key: int) -> None:
+    """Runs in a process of its own; sends batches, then an `Ending` or a `Failure`."""
+    try:
+        _work(pipe, request, form, share, hash_key)
+    except OcppscopeError as error:
+        pipe.send(Failure(error.what, error.hint, error.exit_code))
+    except BrokenPipeError:
+        pass  # nobody wants to know any more
+    except Exception as error:
+        pipe.send(Failure(f"{type(error).__name__}: {error}", "", None))
+
+
+def _work(pipe: Pipe, request: LogRequest, form: LogFormat, share: tuple[int, int], hash_key: int) -> None:
+    from ocppscope.cli.run import reading  # noqa: PLC0415 (run imports this module)
+
+    engine = Engine(request.options._replace(share=share, hash_key=hash_key))
+    packer = _Packer(form, request)
+    with reading(request.inputs) as reader:
+        for block in reader.blocks():
+            events = engine.packets(block)
+            if len(block.time_ns):
+                packer.passed(int(block.time_ns[0]), int(block.time_ns[-1]), events)
+            pipe.send(packer.pack(events, reader.progress))
+        pipe.send(packer.pack(engine.finish(), reader.progress))
+        pipe.send(Ending(engine.summary, reader.notices, bool(reader.secrets)))
+
+
+class _Packer:
+    """Makes batches of events."""
+
+    def __init__(self, form: LogFormat, request: LogRequest) -> None:
+        from ocppscope.cli.session import Needle  # noqa: PLC0415 (as above)
+
+        self._form = form
+        self._needle = Needle(request.needle) if request.needle else None
+        self._pings = request.pings or (request.events and request.form != "text")
+        self._key = 0
+        self._until = 0
+        self._first: int | None = None
+
+    def passed(self, first_ns: int, last_ns: int, events: list[Event]) -> None:
+        """The packets of a block were of these times."""
+        if self._first is None:
+            self._first = first_ns
+        self._until = max(self._until, last_ns)
+
+    def pack(self, events: list[Event], progress: tuple[int, int | None]) -> Batch:
+        """The next events."""
+        keys, times, connections = array("q"), array("q"), array("q")
+        bodies: list[str | Event | None] = []
+        key, message_of, needle = self._key, self._form.message, self._needle
+        for event in events:
+            body: str | Event | None
+            if type(event) is Message:
+                body = message_of(event) if needle is None or needle.in_message(event) else None
+                number = event.connection
+            elif isinstance(event, ConnectionOpened | ConnectionClosed):
+                body, number = event, event.connection.number
+                self._form.seen(event.connection)
+                if needle is not None:
+                    needle.seen(event.connection)
+            elif isinstance(event, ControlFrame) and event.opcode != CLOSE and not self._pings and not event.problems:
+                continue
+            else:
+                body, number = event, event.connection
+            key = max(key, event.time_ns)
+            keys.append(key)
+            times.append(event.time_ns)
+            connections.append(number)
+            bodies.append(body)
+        self._key = self._until = max(key, self._until)
+        return Batch(self._until, self._first or 0, progress, keys, times, connections, bodies)
+
+
+# --- the parent -------------------------------------------------------------------------------------------------
+
+
+class Workers:
+    """The processes. A context manager; iterating gives runs of entries in time order."""
+
+    def __init__(self, request: LogRequest, form: LogFormat) -> None:
+        _check_inputs(request)
+        self._feeds = [_Feed(index) for index in range(request.jobs)]
+        self.endings: list[Ending] = []
+        self.progress: tuple[int, int | None] = (0, None)
+        self.first_ns = 0
+        context, hash_key = get_context("spawn"), randbits(64)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; children inherit this
+        try:
+            for feed in self._feeds:
+                feed.pipe, end = context.Pipe(duplex=False)
+                arguments = (end, request, form, (feed.index, request.jobs), hash_key)
+                feed.process = context.Process(target=work, args=arguments, daemon=True)
+                feed.process.start()
+                end.close()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+    def __enter__(self) -> Workers:
+        """Itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends the processes, whatever they are doing."""
+        for feed in self._feeds:
+            feed.pipe.close()
+            feed.process.terminate()
+        for feed in self._feeds:
+            feed.process.join(WORKER_EXIT_SECONDS)
+
+    def __iter__(self) -> Iterator[list[Entry]]:
+        """Entries in order of time, as soon as no worker can have an earlier one."""
+        live = list(self._feeds)
+        while live:
+            self._receive(min(live, key=lambda feed: feed.until_ns))
+            live = [feed for feed in live if not feed.ended]
+            until = min((feed.until_ns for feed in live), default=None)
+            runs = [feed.release(until) for feed in self._feeds]
+            yield sorted((entry for run in runs for entry in run), key=itemgetter(0))
+
+    def _receive(self, feed: _Feed) -> None:
+        try:
+            sent = feed.pipe.recv()
+        except (EOFError, OSError):
+            sent = Failure("A worker process was killed.", "Memory may be short; try without --jobs.", 3)
+        if isinstance(sent, Batch):
+            self.first_ns, self.progress = sent.first_ns, sent.progress
+            feed.take(sent)
+        elif isinstance(sent, Ending):
+            feed.ended = True
+            self.endings.append(sent)
+        elif sent.exit_code is None:
+            raise RuntimeError(sent.what)
+        else:
+            raise _raised(sent)
+
+    def summary(self) -> Summary:
+        """What all of them saw."""
+        whole = self.endings[0].summary
+        for other in (ending.summary for ending in self.endings[1:]):
+            whole.segments += other.segments
+            for phase, count in other.flows.items():
+                whole.flows[phase] += count
+                whole.examples[phase] += other.examples[phase]
+        return whole
+
+
+Entry = tuple[int, int, int, int, "str | Event | None"]
+"""Key, worker, connection by the worker's count, time, and body or event."""
+
+
+class _Feed:
+    """What came from one worker and was not released yet."""
+
+    pipe: Pipe
+    process: SpawnProcess
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.until_ns = -1
+        self.ended = False
+        self._keys: list[int] = []
+        self._entries: list[Entry] = []
+
+    def take(self, batch: Batch) -> None:
+        """Keeps what came."""
+        self.until_ns = batch.until_ns
+        self._keys.extend(batch.keys)
+        workers = [self.index] * len(batch.keys)
+        self._entries.extend(zip(batch.keys, workers, batch.connections, batch.times, batch.bodies, strict=True))
+
+    def release(self, until_ns: int | None) -> list[Entry]:
+        """Hands out what is not later than `until_ns`, or everything."""
+        count = len(self._keys) if until_ns is None else bisect_right(self._keys, until_ns)
+        run = self._entries[:count]
+        del self._entries[:count], self._keys[:count]
+        return run
+
+
+def _check_inputs(request: LogRequest) -> None:
+    if request.follow or any(name == STDIN or not Path(name).is_file() for name in request.inputs):
+        missing = [name for name in request.inputs if name != STDIN and not Path(name).exists()]
+        if missing:
+            raise CaptureError(f"There is no file {missing[0]}.", "Check the name and the directory.")
+        raise UsageError("--jobs needs ordinary files.", "Standard input, pipes and growing files: without --jobs.")
+
+
+def _raised(failure: Failure) -> OcppscopeError:
+    error = OcppscopeError(failure.what, failure.hint)
+    error.exit_code = failure.exit_code or OcppscopeError.exit_code
+    return error
+
+
+class Numbering:
+    """Gives connections their numbers across workers, and finds legs that different workers decoded."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._sessions: dict[tuple[str, str], Connection] = {}
+
+    def apply(self, entries: Iterable[Entry], log: Log) -> None:
+        """Hands entries to the log."""
+        numbers = self._numbers
+        for _, worker, local, time_ns, body in entries:
+            number = numbers.get((worker, local))
+            if number is None:
+                number = numbers[worker, local] = len(numbers)
+            if body is None or isinstance(body, str):
+                log.message(number, time_ns, body)
+            else:
+                log.other(self._renumbered(body, worker, number))
+            if log.done:
+                return
+
+    def _renumbered(self, event: Event, worker: int, number: int) -> Event:
+        if isinstance(event, ConnectionOpened | ConnectionClosed):
+            return replace(event, connection=self._connection(event.connection, worker, number))
+        return replace(event, connection=number)
+
+    def _connection(self, connection: Connection, worker: int, number: int) -> Connection:
+        leg = connection.leg_of
+        known = None if leg is None else self._numbers.get((worker, leg))
+        connection = replace(connection, number=number, leg_of=known)
+        return connection if known is not None else replace(connection, leg_of=self._leg(connection))
+
+    def _leg(self, connection: Connection) -> int | None:
+        """As `Engine.leg_of`: the same upgrade, soon after, between other addresses."""
+        handshake = connection.handshake
+        if handshake is None or not handshake.upgraded or not handshake.key:
+            return None
+        clue = (handshake.key, handshake.target)
+        first = self._sessions.get(clue)
+        if first is None or first.handshake is None or first.number == connection.number:
+            if len(self._sessions) >= MAX_CLUES:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[clue] = connection
+            return None
+        near = abs(handshake.requested_ns - first.handshake.requested_ns) <= LEG_WINDOW_NS
+        one, other = first.flow, connection.flow
+        elsewhere = one.server != other.server or one.client.address != other.client.address
+        return first.number if near and elsewhere else None
