@@ -277,7 +277,10 @@ class ExchangeEnd(Struct, frozen=True, gc=False):
 
 
 class ConnectionOpened(Struct, frozen=True, gc=False):
-    """A connection was found: upgraded, refused, or recognised in its middle."""
+    """A connection was found: upgraded, refused, or recognised in its middle.
+
+    Said again, with the same number, when a WebSocket that agreed on no OCPP subprotocol turns out to speak OCPP.
+    """
 
     time_ns: int
     connection: Connection

@@ -6,6 +6,7 @@ in the source against this table.
 
 PROBLEMS: dict[str, str] = {
     # tcp
+    "tcp.before-start": "a capture without a SYN begins with swapped segments; the earlier bytes are not read",
     "tcp.overlap-conflict": "bytes were retransmitted with another content",
     # http
     "http.start-line": "a request or status line cannot be read",

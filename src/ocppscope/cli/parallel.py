@@ -1,8 +1,9 @@
-"""`log --jobs N`: N processes read the same files, each decodes its share of the flows, the parent prints in time order.
+"""`log --jobs N`: N processes read the same files, each decodes its share of the flows, the parent prints in order.
 
 A worker makes the bodies of message lines, which is most of the work, and hands over other events as they are; rows
 and connections get their numbers here. Legs of one session are told by their upgrade only: two of them that begin
-before the capture, and are decoded by different workers, both show. Standard input and growing files cannot be shared.
+before the capture, and are decoded by different workers, both show. Standard input and growing files cannot be
+shared.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import signal
 from array import array
 from bisect import bisect_right
+from itertools import chain, repeat
 from multiprocessing import get_context
-from operator import itemgetter
 from pathlib import Path
 from secrets import randbits
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,7 +43,8 @@ class Batch(NamedTuple):
     until_ns: int
     first_ns: int  # time of the first packet of all
     progress: tuple[int, int | None]
-    keys: array[int]  # what the events are ordered by: the latest time so far
+    keys: array[int]  # what the events are ordered by: the latest time so far, then
+    packets: array[int]  # the latest packet of that time
     times: array[int]
     connections: array[int]
     bodies: list[str | Event | None]  # of messages: their line's body, None if they are not to be shown
@@ -115,9 +117,9 @@ class _Packer:
 
     def pack(self, events: list[Event], progress: tuple[int, int | None]) -> Batch:
         """The next events."""
-        keys, times, connections = array("q"), array("q"), array("q")
+        keys, packets, times, connections = array("q"), array("q"), array("q"), array("q")
         bodies: list[str | Event | None] = []
-        key, message_of, needle = self._key, self._form.message, self._needle
+        key, packet, message_of, needle = self._key, 0, self._form.message, self._needle
         for event in events:
             body: str | Event | None
             if type(event) is Message:
@@ -132,13 +134,18 @@ class _Packer:
                 continue
             else:
                 body, number = event, event.connection
-            key = max(key, event.time_ns)
+            time_ns = event.time_ns
+            if time_ns > key:
+                key, packet = time_ns, 0
+            if isinstance(event, Message | ControlFrame) and event.packets[-1] > packet:
+                packet = event.packets[-1]
             keys.append(key)
-            times.append(event.time_ns)
+            packets.append(packet)
+            times.append(time_ns)
             connections.append(number)
             bodies.append(body)
         self._key = self._until = max(key, self._until)
-        return Batch(self._until, self._first or 0, progress, keys, times, connections, bodies)
+        return Batch(self._until, self._first or 0, progress, keys, packets, times, connections, bodies)
 
 
 # --- the parent -------------------------------------------------------------------------------------------------
@@ -185,7 +192,7 @@ class Workers:
             live = [feed for feed in live if not feed.ended]
             until = min((feed.until_ns for feed in live), default=None)
             runs = [feed.release(until) for feed in self._feeds]
-            yield sorted((entry for run in runs for entry in run), key=itemgetter(0))
+            yield sorted(chain.from_iterable(runs))
 
     def _receive(self, feed: _Feed) -> None:
         try:
@@ -214,8 +221,8 @@ class Workers:
         return whole
 
 
-Entry = tuple[int, int, int, int, "str | Event | None"]
-"""Key, worker, connection by the worker's count, time, and body or event."""
+Entry = tuple[int, int, int, int, int, int, "str | Event | None"]
+"""Key, packet, worker, ordinal in the worker, connection by the worker's count, time, and body or event."""
 
 
 class _Feed:
@@ -228,6 +235,7 @@ class _Feed:
         self.index = index
         self.until_ns = -1
         self.ended = False
+        self._ordinal = 0
         self._keys: list[int] = []
         self._entries: list[Entry] = []
 
@@ -235,8 +243,21 @@ class _Feed:
         """Keeps what came."""
         self.until_ns = batch.until_ns
         self._keys.extend(batch.keys)
-        workers = [self.index] * len(batch.keys)
-        self._entries.extend(zip(batch.keys, workers, batch.connections, batch.times, batch.bodies, strict=True))
+        count = len(batch.keys)
+        ordinals = range(self._ordinal, self._ordinal + count)
+        self._ordinal += count
+        self._entries.extend(
+            zip(
+                batch.keys,
+                batch.packets,
+                repeat(self.index, count),
+                ordinals,
+                batch.connections,
+                batch.times,
+                batch.bodies,
+                strict=True,
+            )
+        )
 
     def release(self, until_ns: int | None) -> list[Entry]:
         """Hands out what is not later than `until_ns`, or everything."""
@@ -270,16 +291,18 @@ class Numbering:
     def apply(self, entries: Iterable[Entry], log: Log) -> None:
         """Hands entries to the log."""
         numbers = self._numbers
-        for _, worker, local, time_ns, body in entries:
+        for _, _, worker, _, local, time_ns, body in entries:
             number = numbers.get((worker, local))
             if number is None:
                 number = numbers[worker, local] = len(numbers)
-            if body is None or isinstance(body, str):
+            if type(body) is str:
                 log.message(number, time_ns, body)
+                if log.done:
+                    return
+            elif body is None:
+                log.message(number, time_ns, None)
             else:
                 log.other(self._renumbered(body, worker, number))
-            if log.done:
-                return
 
     def _renumbered(self, event: Event, worker: int, number: int) -> Event:
         if isinstance(event, ConnectionOpened | ConnectionClosed):

@@ -52,21 +52,18 @@ class Log:
         count: int | None = None,
     ) -> None:
         self.form = form
+        self._line = form.line
         self._write = write
         self.needle = Needle(needle) if needle else None
         self._events = events
         self._legs = legs
-        self._left = -1 if count is None else count
+        self._count = count
+        self.done = False  # as many messages were shown as were asked for
         self.rows = 0
         self.shown = 0
         self.folded: dict[int, int] = {}  # connection that repeats a session → its messages
         self.lost: dict[int, Connection] = {}  # connections of which bytes are missing
         self.connections = 0
-
-    @property
-    def done(self) -> bool:
-        """Whether as many messages were shown as were asked for."""
-        return self._left == 0
 
     def take(self, events: Iterable[Event]) -> None:
         """The next events."""
@@ -75,7 +72,7 @@ class Log:
             if type(event) is Message:
                 wanted = event.connection not in folded and (needle is None or needle.in_message(event))
                 self.message(event.connection, event.time_ns, message_of(event) if wanted else None)
-                if not self._left:
+                if self.done:
                     return
             else:
                 self.other(event)
@@ -87,9 +84,10 @@ class Log:
         if connection in self.folded:
             self.folded[connection] += 1
         elif body is not None:
-            self._write(self.form.line(row, connection, time_ns, body))
+            self._write(self._line(row, connection, time_ns, body))
             self.shown += 1
-            self._left -= 1
+            if self._count is not None and self.shown >= self._count:
+                self.done = True
 
     def other(self, event: Event) -> None:
         """The next event that is no message."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_TRIAL_BYTES = 32 << 10
 """Bytes of a direction in which WebSocket frames with OCPP must show up, when the upgrade was not captured."""
+MAX_TORN = 8
+"""Gaps remembered from before it is known what a connection carries."""
 MAX_FIRST_BYTES = 16
 """Bytes by which a connection's protocol can be told."""
 MAX_TLS_RECORD = 0x48
@@ -81,7 +83,18 @@ class Listener(Protocol):
 class ConnectionObserver:
     """The decoders of one connection. Directions are 0 and 1; which of them is the station's is found out."""
 
-    __slots__ = ("_first", "_trial", "_upgrade", "assembler", "client", "listener", "phase", "readers", "trial_bytes")
+    __slots__ = (
+        "_first",
+        "_torn",
+        "_trial",
+        "_upgrade",
+        "assembler",
+        "client",
+        "listener",
+        "phase",
+        "readers",
+        "trial_bytes",
+    )
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -90,9 +103,9 @@ class ConnectionObserver:
         self.client: int | None = None  # the direction whose bytes come from the station
         self.readers: list[Reader | None] = [None, None]  # by direction
         self._upgrade: Upgrade | None = None
+        self._torn: list[tuple[int, int, int, str]] = []  # gaps from before it is known what the connection carries
         self._first: tuple[bytearray, bytearray] | None = None
         self._trial: tuple[_Trial, _Trial] | None = None
-        self.trial_bytes = [0, 0]
 
     def side(self, direction: int) -> Side:
         """Who sends in this direction, as far as it is known."""
@@ -124,7 +137,8 @@ class ConnectionObserver:
         elif self.phase is Phase.HTTP and self._upgrade is not None:
             self._http_gap(direction, lost, time_ns, why)
         elif self.phase is Phase.NEW:
-            self._start_trial()
+            self._tear(direction, lost, time_ns, why)
+            self._first = None
         elif self.phase is Phase.TRIAL and self._trial is not None:
             self._trial[direction].restart()
 
@@ -172,7 +186,7 @@ class ConnectionObserver:
             self._first = first
         elif is_tls(begins):
             self.phase = Phase.TLS
-        elif self.assembler.halves[direction].isn is not None:
+        elif self.assembler.halves[direction].isn is not None and not self._torn:
             self.phase = Phase.OTHER
         else:
             self._start_trial()
@@ -202,6 +216,7 @@ class ConnectionObserver:
 
     def _upgraded(self, handshake: Handshake, upgrade: Upgrade, direction: int, time_ns: int, packet: int) -> None:
         self.listener.handshake(handshake, time_ns, packet)
+        self._tell_torn()
         self._open_readers(handshake.deflate, synced=True)
         assert self.client is not None
         held = ((1 - self.client, upgrade.rest_csms), (self.client, upgrade.rest_station))
@@ -223,6 +238,16 @@ class ConnectionObserver:
                 inflater = Inflater(takeover=not fresh)
             self.readers[direction] = Reader(side, self.listener, inflater, synced=synced)
 
+    def _tear(self, direction: int, lost: int, time_ns: int, why: str) -> None:
+        """Remembers a gap to tell of once the connection is known; the first ones will do."""
+        if len(self._torn) < MAX_TORN:
+            self._torn.append((direction, lost, time_ns, why))
+
+    def _tell_torn(self) -> None:
+        for direction, lost, time_ns, why in self._torn:
+            self.listener.lost(self.side(direction), lost, time_ns, why)
+        self._torn.clear()
+
     def _http_gap(self, direction: int, lost: int, time_ns: int, why: str) -> None:
         """Bytes are missing around the upgrade: if one was asked for, WebSocket may follow."""
         upgrade = self._upgrade
@@ -230,6 +255,7 @@ class ConnectionObserver:
         if upgrade.handshake is None:
             self.phase = Phase.NEW
             self._upgrade = None
+            self._tear(direction, lost, time_ns, why)
             return
         upgrade.response_lost()
         handshake = upgrade.handshake
@@ -266,6 +292,7 @@ class ConnectionObserver:
         self.client = direction if side is Side.STATION else 1 - direction
         self.phase = Phase.WEBSOCKET
         self.listener.recognised(time_ns, packet)
+        self._tell_torn()
         other = self._trial[1 - direction]
         self.readers[direction] = trial.readers[0]
         self.readers[1 - direction] = next(reader for reader in other.readers if reader.side is side.other)

@@ -42,15 +42,17 @@ class Inflater:
     """Inflates the messages of one direction in order.
 
     `takeover` is False where the sender starts each message afresh (no_context_takeover); `midstream` says that
-    there were messages before the first one.
+    there were messages before the first one. `peer` is the inflater of the other direction, if it is known: ids are
+    said by both sides.
     """
 
-    __slots__ = ("_recovery", "_zlib", "takeover")
+    __slots__ = ("_recovery", "_zlib", "peer", "takeover")
 
     def __init__(self, *, takeover: bool, midstream: bool = False) -> None:
         self.takeover = takeover
         self._zlib: _Decompress | None = zlib.decompressobj(-15)
         self._recovery: Recovery | None = None
+        self.peer: Inflater | None = None
         if midstream and takeover:
             self._zlib = None
 
@@ -94,7 +96,7 @@ class Inflater:
 
         recovery = self._recovery = self._recovery or Recovery(None)
         try:
-            text, unknown, certain, whole = recovery.message(payload, MAX_INFLATED)
+            text, unknown, certain, whole = recovery.message(payload, MAX_INFLATED, self._peer_ids)
         except zlib.error:
             recovery.lose(len(payload))
             return Inflated(b"", CORRUPT, lost=True)
@@ -107,6 +109,16 @@ class Inflater:
         if certain:
             return Inflated(text)
         return Inflated(text, CONTEXT_GUESSED) if whole else Inflated(text, _lost(unknown, len(text)), lost=True)
+
+    def _peer_ids(self) -> set[bytes]:
+        """The ids of recent messages of the other direction."""
+        from ocppscope.wire.recovery import history_of, ids_of  # noqa: PLC0415 - only losses need it
+
+        if self.peer is None:
+            return set()
+        if self.peer._zlib is not None:
+            return ids_of(history_of(self.peer._zlib))
+        return self.peer._recovery.ids if self.peer._recovery is not None else set()
 
 
 def _lost(unknown: int, length: int) -> Problem:

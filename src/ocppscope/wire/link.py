@@ -171,7 +171,7 @@ class LinkDecoder:
 class _Packets(NamedTuple):
     """Packets with an IP header."""
 
-    index: Ints  # in their block
+    number: Ints  # index in their block
     ip: Ints  # where the IP header starts
     end: Ints  # where the captured bytes end
     wire: Ints  # where the packet ended on the wire

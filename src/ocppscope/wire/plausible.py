@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
+
+    Column = Callable[[int, NDArray[np.intp]], NDArray[np.uint8] | int]
 
 WILDCARD = 0
 """The byte that stands for an unknown one; JSON has no raw NUL."""
@@ -166,10 +168,11 @@ def _groups(allowed: int) -> tuple[int, ...]:
 
 def narrow(allowed: Sequence[int]) -> list[int] | None:
     """For each place the set of bytes (bits) of `allowed` with which the whole can be a text; None if it cannot."""
+    groups = [_groups(mask) for mask in allowed]
     forward = [_START]
-    for mask in allowed:
+    for possible in groups:
         states = 0
-        for group in _groups(mask):
+        for group in possible:
             states |= _step(forward[-1], group)
         if not states:
             return None
@@ -177,14 +180,14 @@ def narrow(allowed: Sequence[int]) -> list[int] | None:
     if not forward[-1] & _END:
         return None
     narrowed, states = [], _END
-    for mask, before in zip(reversed(allowed), reversed(forward[:-1]), strict=True):
-        kept, earlier = 0, 0
-        for group in _groups(mask):
+    for place in range(len(groups) - 1, -1, -1):
+        kept, earlier, before = 0, 0, forward[place]
+        for group in groups[place]:
             sources = _back(states, group) & before
             if sources:
                 earlier |= sources
                 kept |= _MASKS[group]
-        narrowed.append(kept & mask)
+        narrowed.append(kept & allowed[place])
         states = earlier
     return narrowed[::-1]
 
@@ -226,32 +229,34 @@ class _Automaton:
             self._sets.append(states)
         return number | _UNMADE if number else 0
 
-    def _move(self, states: NDArray[np.uint16], column: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    def _move(self, states: NDArray[np.uint16], column: NDArray[np.uint8] | int) -> NDArray[np.uint16]:
         moved: NDArray[np.uint16] = self._moves[states, column]
-        if int(moved.max(initial=0)) >= _UNMADE:
+        if len(moved) and int(moved.max()) >= _UNMADE:
             moved &= _UNMADE - 1
             for number in np.unique(moved).tolist():
                 self._make(number)
             self._moves[states, column] = moved
         return moved
 
-    def run(self, columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Which columns are texts."""
-        fits = np.zeros(columns.shape[1], np.bool_)
-        alive = np.arange(columns.shape[1])
-        states = np.ones(columns.shape[1], np.uint16)
-        for place in range(len(columns)):
-            states = self._move(states, columns[place, alive])
+    def run(self, length: int, count: int, column: Column) -> NDArray[np.intp]:
+        """Which of `count` texts of `length` bytes are OCPP's."""
+        alive = np.arange(count)
+        states = np.ones(count, np.uint16)
+        for place in range(length):
+            states = self._move(states, column(place, alive))
             if place % _SIFT == 0:
                 alive, states = alive[states != 0], states[states != 0]
-        ends = [bool(self._sets[state] & _END) for state in states.tolist()]
-        fits[alive[ends]] = True
-        return fits
+                if not len(alive):
+                    break
+        return alive[[bool(self._sets[state] & _END) for state in states.tolist()]]
 
 
 _automaton = _Automaton()
 
 
-def fitting(columns: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which texts can be OCPP: `columns[i, k]` is byte i of text k, `WILDCARD` where it is not known."""
-    return _automaton.run(columns)
+def fitting(length: int, count: int, column: Column) -> NDArray[np.intp]:
+    """Which of `count` texts of `length` bytes can be OCPP's.
+
+    `column(place, which)` is the byte at a place of those texts, or of all of them; `WILDCARD` if it is not known.
+    """
+    return _automaton.run(length, count, column)

@@ -21,10 +21,12 @@ import numpy as np
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from zlib import _Decompress
 
     from numpy.typing import NDArray
+
+    from ocppscope.wire.plausible import Column
 
     Cells = NDArray[np.int32]
     """Bytes of a text: below 256 what it is, else 256 and the number of an unknown one."""
@@ -42,23 +44,26 @@ MAX_DOUBTFUL_TEXT = 16384
 """Longest text that is looked into; of a longer one only the known bytes are given."""
 MAX_TRIED_CELLS = 40_000_000
 """Bytes of assumed texts that are looked at per loss."""
-MAX_TRIED_IN_ALL = 4 * MAX_TRIED_CELLS
+MAX_TRIED_IN_ALL = 3 * MAX_TRIED_CELLS
 """The same per direction."""
-MAX_NARROWED_CELLS = 400_000
+MAX_NARROWED_CELLS = 150_000
 """Bytes of texts that unknown bytes are sought in, per direction."""
 MAX_NARROWED = 4096
 """Lost bytes of which something is known without their being known."""
-CELLS_AT_ONCE = 1 << 17
-"""Bytes of assumed texts that are held side by side."""
 MIN_EVIDENCE = 8
 """Bytes from before the loss that must fit before a length is believed."""
 MAX_POSSIBLE = 16
 """Lengths of lost text that may remain for what they agree on to be given."""
+MAX_AWAITED = 64
+"""Texts back to which an id is still looked for on the other side."""
+MIN_KNOWN_DIGITS = 12
+"""Digits of a UUID that must be known before it is taken for the one that the other side has used."""
 MIN_IDS = 4
 """Ids that must have been seen before a form is expected of the next."""
 
 _TAIL = b"\x00\x00\xff\xff"
 _IMPOSSIBLE = 1
+_COST_OF_A_BYTE = 300  # what a byte takes even of a single text, in bytes of many
 _DISTANCES = np.arange(WINDOW, 0, -1)
 _NUMBERED = (
     (_DISTANCES % 256).astype(np.uint8).tobytes(),
@@ -234,8 +239,8 @@ class Recovery:
 
     # --- messages ---------------------------------------------------------------------------------------------
 
-    def message(self, payload: bytes, limit: int) -> Reading:
-        """What can be told of the next message; raises `zlib.error`."""
+    def message(self, payload: bytes, limit: int, ids: Callable[[], set[bytes]] = set) -> Reading:
+        """What can be told of the next message, given UUIDs that the other side has used; raises `zlib.error`."""
         first, second = self._symbolic.inflate(payload, limit)
         cells = _cells(first, second)
         certain = bool((cells < 256).all())
@@ -250,6 +255,7 @@ class Recovery:
             self._strike(cells)
         if certain:
             return self._reading(first, certain=True)
+        self._match(cells, ids())
         settled = self._base is not None
         allowed = self._sets(self._bound(cells)) if settled else self._agreed(cells)
         known = bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in allowed)
@@ -261,18 +267,17 @@ class Recovery:
 
     def _agreed(self, cells: Cells) -> list[int]:
         """What the cells are under each length that is possible, as far as those agree."""
-        places = np.flatnonzero(cells >= 256)
         possible = self._possible()
-        sets = self._sets(cells)
+        sets = [1 << cell if cell < 256 else ANY for cell in cells.tolist()]
         if not 0 < len(possible) <= MAX_POSSIBLE or len(cells) > MAX_DOUBTFUL_TEXT:
             return sets
         if min(self._evidence(int(length)) for length in possible) < MIN_EVIDENCE:
             return sets
-        columns = self._assumed(cells, places, possible)
-        alike = (columns == columns[:, :1]).all(axis=1)
-        for place in places.tolist():
-            if alike[place] and columns[place, 0] != WILDCARD:
-                sets[place] = 1 << int(columns[place, 0])
+        column, every = self._assumed(cells, possible), np.arange(len(possible))
+        for place in np.flatnonzero(cells >= 256).tolist():
+            octets = set(np.atleast_1d(column(place, every)).tolist())
+            if len(octets) == 1 and WILDCARD not in octets:
+                sets[place] = 1 << octets.pop()
         narrowed = narrow(sets)
         return sets if narrowed is None else self._customary(narrowed)
 
@@ -286,19 +291,16 @@ class Recovery:
 
     def _strike(self, cells: Cells) -> None:
         """Strikes the lengths that make no text of the message; settles when one is left."""
-        places = np.flatnonzero(cells >= 256)
-        if not len(places) or not fitting(np.where(cells < 256, cells, WILDCARD).astype(np.uint8)[:, None])[0]:
+        if int(cells.max(initial=0)) < 256 or len(cells) > MAX_DOUBTFUL_TEXT:
             return
-        self._tried += len(cells) * len(self._lengths)
+        blind = np.where(cells < 256, cells, WILDCARD).tolist()
+        if not len(fitting(len(blind), 1, lambda place, _: int(blind[place]))):
+            return
+        self._tried += len(cells) * (len(self._lengths) + _COST_OF_A_BYTE)
         if self._tried > MAX_TRIED_CELLS or self._tried + self._tried_before > MAX_TRIED_IN_ALL:
             self._forget()
             return
-        at_once = max(1, CELLS_AT_ONCE // len(cells))
-        kept = [
-            part[fitting(self._assumed(cells, places, part))]
-            for part in (self._lengths[at : at + at_once] for at in range(0, len(self._lengths), at_once))
-        ]
-        self._lengths = np.concatenate(kept)
+        self._lengths = self._lengths[fitting(len(cells), len(self._lengths), self._assumed(cells, self._lengths))]
         if not len(self._lengths):
             self._forget()
             return
@@ -314,22 +316,29 @@ class Recovery:
         """Bytes from before the loss that messages since have repeated."""
         return sum(int((text - 256 > length).sum()) for text in self._literal)
 
-    def _assumed(self, cells: Cells, places: NDArray[np.intp], lengths: NDArray[np.int_]) -> NDArray[np.uint8]:
-        """The text as each length would have it, in columns."""
-        columns = np.repeat(np.minimum(cells, 256).astype(np.uint8)[:, None], len(lengths), axis=1)
-        before = (cells[places] - 256)[:, None] - lengths[None, :]
-        tape = np.where(self._tape < 256, self._tape, WILDCARD).astype(np.uint8)
+    def _assumed(self, cells: Cells, lengths: NDArray[np.int_]) -> Column:
+        """The text as each length would have it."""
+        tape = np.where(self._tape < 256, self._tape, WILDCARD)
         beyond = _IMPOSSIBLE if self._complete else WILDCARD
         table = np.concatenate([[WILDCARD], tape[::-1], [beyond]]).astype(np.uint8)
-        columns[places] = table[np.clip(before, 0, len(table) - 1)]
-        return columns
+        text, last = cells.tolist(), len(table) - 1
+
+        def column(place: int, which: NDArray[np.intp]) -> NDArray[np.uint8] | int:
+            cell: int = text[place]
+            return cell if cell < 256 else table[np.clip(cell - 256 - lengths[which], 0, last)]
+
+        return column
 
     # --- the bytes of the lost text ---------------------------------------------------------------------------
 
     def _learn(self, cells: Cells) -> None:
         """Takes a text whose length of loss is settled, and narrows what its unknown bytes can be."""
         self._texts.append(cells)
-        waiting = [len(self._texts) - 1] if (cells >= 256).any() else []
+        if int(cells.max(initial=0)) >= 256:
+            self._renew([len(self._texts) - 1])
+
+    def _renew(self, waiting: list[int]) -> None:
+        """Narrows these texts, and others that share unknown bytes with them."""
         while waiting:
             current = waiting.pop()
             changed = self._narrow(self._texts[current])
@@ -378,6 +387,52 @@ class Recovery:
             return allowed
         return narrow([*allowed[:4], *formed, *allowed[4 + len(formed) :]]) or allowed
 
+    def _match(self, cells: Cells, ids: set[bytes]) -> None:
+        """Ids are said twice, by the caller and by who answers: what one side lost of one, the other may have."""
+        if self._base is None and ids:
+            possible = self._possible()
+            if 1 < len(possible) <= MAX_POSSIBLE:
+                fitting_ = [length for length in possible.tolist() if self._id_under(cells, length) in ids]
+                if len(fitting_) == 1:
+                    self._settle(fitting_[0])
+        if self._base is None or not ids:
+            return
+        for index in range(max(0, len(self._texts) - MAX_AWAITED), len(self._texts)):
+            if index >= len(self._texts):
+                return  # a contradiction has taken everything back
+            place = self._texts[index][_ID_PLACE]
+            if len(place) == _ID_LENGTH and int(place.max()) >= 256:
+                self._match_one(index, place, ids)
+
+    def _id_under(self, cells: Cells, length: int) -> bytes:
+        column = self._assumed(cells, np.array([length]))
+        octets = [column(place, np.arange(1)) for place in range(min(len(cells), _ID_PLACE.stop))]
+        return b"".join(bytes([int(np.atleast_1d(octet)[0])]) for octet in octets[_ID_PLACE])
+
+    def _match_one(self, index: int, place: Cells, ids: set[bytes]) -> None:
+        sets = self._sets(place)
+        known = sum(mask.bit_count() == 1 and bool(mask & _HEX) for mask in sets)
+        if known < MIN_KNOWN_DIGITS or all(mask.bit_count() == 1 for mask in sets):
+            return
+        same = [id_ for id_ in ids if all(mask >> byte & 1 for mask, byte in zip(sets, id_, strict=True))]
+        if len(same) == 1:
+            for cell, byte in zip(place.tolist(), same[0], strict=True):
+                if cell >= 256:
+                    self._allowed[cell] = 1 << byte
+            self._renew([index])
+
+    @property
+    def ids(self) -> set[bytes]:
+        """The UUIDs of the texts since the loss, as far as they are known."""
+        found = set()
+        texts = self._literal if self._base is None else self._texts
+        for cells in texts:
+            sets = [1 << cell if cell < 256 else ANY for cell in cells[_ID_PLACE].tolist()]
+            if self._base is not None:
+                sets = self._sets(cells[_ID_PLACE])
+            found.add(bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in sets))
+        return {id_ for id_ in found if _UUID_TEXT.fullmatch(id_)}
+
     def _note_ids(self, text: bytes) -> None:
         """Counts the ids of calls and of answers that are UUIDs of version 4; one that is not ends the count."""
         for digit, id_ in _ID.findall(text):
@@ -400,8 +455,11 @@ class Recovery:
             return b""
         if self._base is None or self._since < WINDOW:
             return None
-        window = [mask.bit_length() - 1 for mask in self._sets(self._window()) if mask.bit_count() == 1]
-        return bytes(window) if len(window) == WINDOW else None
+        window = self._window()
+        for cell in np.unique(window[window >= 256]).tolist():
+            if self._allowed.get(cell, ANY).bit_count() > 1:
+                return None
+        return bytes(mask.bit_length() - 1 for mask in self._sets(window))
 
 
 _CALL, _SEND, _QUOTE = b'26"'
@@ -409,8 +467,15 @@ _HEX = sum(1 << byte for byte in b"0123456789abcdef")
 _FORMS = {"x": _HEX, "y": sum(1 << byte for byte in b"89ab"), "-": 1 << ord("-"), "4": 1 << ord("4"), '"': 1 << _QUOTE}
 _UUID = tuple(_FORMS[place] for place in 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx"')
 """A UUID of version 4 in lower case (RFC 9562 §5.4) and the quote after it."""
+_ID_LENGTH = len(_UUID) - 1
+_ID_PLACE = slice(4, 4 + _ID_LENGTH)
 _UUID_TEXT = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_ID = re.compile(rb'\[([2-6]),\s?"([^"\x00]{1,64})",\s?["{]')
+_ID = re.compile(rb'\[([2-6]),\s?"([^"\x00]{1,64})",')
+def ids_of(history: bytes) -> set[bytes]:
+    """The UUIDs by which messages in a history go."""
+    return {id_ for _, id_ in _ID.findall(history) if _UUID_TEXT.fullmatch(id_)}
+
+
 _FRAME = re.compile(rb'\[[2-6],\s?"')
 
 

@@ -69,6 +69,7 @@ class Half:
     """One direction. `next` is the sequence number of the next byte to deliver; None until one is seen."""
 
     __slots__ = (
+        "begin",
         "delivered",
         "ended",
         "held",
@@ -85,6 +86,7 @@ class Half:
     def __init__(self) -> None:
         self.next: int | None = None
         self.isn: int | None = None
+        self.begin = 0  # where the capture's view of this direction begins, if it has no SYN
         self.held: list[_Held] = []  # sorted, without overlaps
         self.held_bytes = 0
         self.tail = b""  # the last delivered bytes, to compare retransmissions with
@@ -187,7 +189,8 @@ class Assembler:
     def _while_stalled(self, segment: Segment) -> None:
         starving = self._starving
         brings = (segment.data or segment.flags & FIN) and not segment.flags & (SYN | RST)
-        if segment.direction == starving and brings:
+        awaited = segment.direction == starving and _distance(segment.seq, self._stalled[0].ack) > 0
+        if awaited and brings:
             self._place(segment)
             if not self._unseen(self._stalled[0]):
                 self._release(patient=True)
@@ -215,7 +218,7 @@ class Assembler:
         if segment.flags & SYN:
             self._synchronise(half, segment)
         elif half.next is None:
-            half.next = segment.seq
+            half.next = half.begin = segment.seq
         unseen = self._unseen(segment)
         if unseen:
             if patient:
@@ -281,6 +284,8 @@ class Assembler:
             self.stream.gap(direction, 1, time_ns, "it was acknowledged, but the capture does not hold it")
         if start < 0:
             half.resent += 1
+            if half.isn is None and _distance(half.begin, seq) < -1 and data:
+                self.stream.problem(direction, _BEFORE_START, time_ns)
             if start < -1 or len(data) > 1:  # a keep-alive probe may hold any byte (RFC 9293 §3.8.4)
                 self._compare(direction, half, data, -start, time_ns)
             data, missing = data[-start:], missing + min(0, len(data) + start)
@@ -402,6 +407,9 @@ def _yield(old: _Held, new: _Held) -> _Held:
     return old._replace(missing=max(0, new.start - end))
 
 
+_BEFORE_START = Problem(
+    "tcp.before-start", "Bytes from before the first captured one came after it; they could not be read any more."
+)
 _CONFLICT = Problem(
     "tcp.overlap-conflict", "Bytes were sent twice with different content; the first copy is the one that is read."
 )

@@ -40,6 +40,7 @@ ENOUGH_EVIDENCE = 4
 
 _OCPP_START = re.compile(rb'\s*\[\s*[2-6]\s*,\s*["0-9-]')
 _OCPP_PREFIX_BYTES = 5
+_PLAIN = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]*")
 _STRONG_BYTES = 14 + 16  # the longest header, and what is looked at of a text
 _FRAME_STARTS = (
     re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x00-\x7f]|\Z)"),
@@ -108,6 +109,7 @@ class Reader:
         "_ends",
         "_inflater",
         "_judged",
+        "_known",
         "_marks",
         "_message",
         "_pass_over",
@@ -126,6 +128,7 @@ class Reader:
         self.masked = side is Side.STATION
         self.state = State.SYNCED if synced else State.SEARCHING
         self.idle = synced
+        self._known = synced  # that these bytes are WebSocket at all
         self._inflater = inflater
         self._buffer = bytearray()
         self._marks: list[tuple[int, int]] = []  # (time, packet) of each piece in the buffer
@@ -278,15 +281,8 @@ class Reader:
         holes = [hole for hole in self._damage if at < hole[0] + hole[1] and hole[0] < stop]
         origin = self._origin(at, stop)
         problems = self._violations(header)
-        if problems and not self._judged:
-            self._judged = True
-            message = self._message
-            self.sink.violation(
-                self.side,
-                bytes(self._buffer[at:stop]),
-                continues=message is not None,
-                compressed=message is not None and message.compressed,
-            )
+        if problems:
+            self._blame(bytes(self._buffer[at:stop]))
         raw = self._buffer[at + header.size : stop]
         payload = unmask(raw, header.mask)
         if holes:
@@ -298,6 +294,14 @@ class Reader:
             self._control(header, payload, origin, problems)
         else:
             self._data(header, payload, origin, problems, damaged=bool(holes))
+
+    def _blame(self, octets: bytes) -> None:
+        """Shows the judge the first frame that breaks a rule."""
+        if not self._judged:
+            self._judged = True
+            message = self._message
+            compressed = message is not None and message.compressed
+            self.sink.violation(self.side, octets, continues=message is not None, compressed=compressed)
 
     def _violations(self, header: Header) -> list[Problem]:
         """What RFC 6455 §5 forbids in this header, given the state of the direction."""
@@ -453,6 +457,8 @@ class Reader:
         held = len(self._buffer)
         origin = self._origin(0, held)
         payload = unmask(self._buffer[header.size :], header.mask)
+        if self._violations(header):
+            self._blame(bytes(self._buffer))
         words = f"{rest} of the frame's {header.length} payload bytes were not captured."
         whole = header._replace(length=len(payload), fin=True)
         self._data(whole, payload, origin, [Problem("ws.lost-bytes", words)], damaged=True)
@@ -504,6 +510,7 @@ class Reader:
         self._skip(at)
         self._tell_unread()
         self.state = State.SYNCED
+        self._known = True
         return True
 
     def _skip(self, count: int) -> None:
@@ -563,10 +570,17 @@ class Reader:
     def _text_evidence(self, header: Header, at: int) -> int | None:
         if header.rsv:
             return 0
-        start = at + header.size
-        head = unmask(self._buffer[start : start + min(header.length, 16)], header.mask)
+        start, stop = at + header.size, at + header.size + header.length
+        head = unmask(self._buffer[start : min(stop, start + 16)], header.mask)
         if _OCPP_START.match(head):
             return ENOUGH_EVIDENCE
+        if self._known and header.length and header.fin:
+            if not _PLAIN.fullmatch(head):
+                return 0
+            if stop > len(self._buffer):
+                return None
+            payload = unmask(self._buffer[start:stop], header.mask)
+            return 2 * int(_PLAIN.fullmatch(payload) is not None and _is_utf8(payload))
         return None if len(head) < min(header.length, _OCPP_PREFIX_BYTES) else 0
 
     def _compressed_evidence(self, header: Header, at: int) -> int | None:
