@@ -25,7 +25,7 @@ from ocppscope.ocpp.exchange import Dialogue
 from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
-from ocppscope.wire.frames import CLOSE, WHOLE_COMPRESSED, unmask
+from ocppscope.wire.frames import CLOSE, WHOLE_COMPRESSED, apply_mask, unmask
 from ocppscope.wire.judge import Judge
 from ocppscope.wire.websocket import Control
 
@@ -106,7 +106,7 @@ class Lane:
             half.tail_mask = b""
         elif 5 < head < WHOLE_COMPRESSED and reader.masked:
             half.tail_mask = mask = data[start - 4 : start]
-            half.tail = payload = unmask(data[start:stop], mask)
+            half.tail = payload = apply_mask(data[start:stop], mask)
         else:
             half.tail, half.tail_mask = data[at:stop], b""
             return self._compressed_frame(half.tail, head, time_ns, packet)

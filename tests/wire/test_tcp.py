@@ -65,7 +65,7 @@ PROBES = {
     "of no byte": (OPEN + "> 100 x5\n> 104\n< 500\n> 104\n< 500\n> 105 x1", ["> wxyzab"]),
     "of the last byte": (OPEN + "> 100 x5\n> 104 x1\n< 500\n> 105 x1", ["> wxyzab"]),
     "of a byte of garbage": (OPEN + '> 100 x5\n> 104 "?"\n< 500\n> 105 x1', ["> wxyzab"]),
-    "first thing of a capture, of no byte": ("> 104\n< 500 a105\n> 105 x3", ["> bcd"]),
+    "first thing of a capture, of no byte": ("> 104 a500\n< 500 a105\n> 105 x3", ["> bcd"]),
     "before any data": (OPEN + "> 99\n< 500\n> 100 x3", ["> wxy"]),
 }
 ENDS = {

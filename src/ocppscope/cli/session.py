@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ocppscope.model import ConnectionClosed, ConnectionOpened, Event, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ocppscope.model import Connection
     from ocppscope.render.formats import LogFormat
@@ -88,6 +88,18 @@ class Log:
             self.shown += 1
             if self._count is not None and self.shown >= self._count:
                 self.done = True
+
+    def messages(self, connections: Sequence[int], times: Sequence[int], bodies: Sequence[str]) -> None:
+        """The next messages, none of them filtered out."""
+        if self._count is not None or not self.folded.keys().isdisjoint(connections):
+            for connection, time_ns, body in zip(connections, times, bodies, strict=True):
+                if not self.done:
+                    self.message(connection, time_ns, body)
+            return
+        rows = range(self.rows, self.rows + len(bodies))
+        self.rows += len(bodies)
+        self.shown += len(bodies)
+        self._write("".join(map(self._line, rows, connections, times, bodies)))
 
     def other(self, event: Event) -> None:
         """The next event that is no message."""

@@ -8,7 +8,7 @@ that a second answer, a repeated CALL and a CALLRESULTERROR find it. State never
 from __future__ import annotations
 
 from functools import cache
-from zlib import crc32
+from zlib import adler32
 
 from msgspec import Struct
 
@@ -120,7 +120,7 @@ class Speaker:
         dialogue = self.dialogue
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
-        pending[id_] = _Call(number, time_ns, action, crc32(text), accepts_answer)
+        pending[id_] = _Call(number, time_ns, action, adler32(text), accepts_answer)
         return Message(
             time_ns, dialogue.connection, number, self.side, _CALL, id_, action, text, wire_size, (packet,),
             1, compressed, False, _PENDING,
@@ -208,7 +208,7 @@ class Dialogue:
             known = self.speakers[side].pending.get(raw.id) or self.speakers[side].answered.get(raw.id)
             if known is None or not raw.id:
                 return raw.action, Outcome.PENDING, None
-            same = known.checksum == crc32(text.payload)
+            same = known.checksum == adler32(text.payload)
             return raw.action, Outcome.RESENT if same else Outcome.REUSED_ID, known
         if kind in _ANSWERS:
             return self._pair_answer(side, kind, raw, text)
@@ -240,7 +240,7 @@ class Dialogue:
             oldest = next(iter(pending))
             self.ended.append(self._end(side, oldest, pending.pop(oldest), text.origin.time_ns))
         accepts = answer.fast if answer else None
-        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, crc32(text.payload), accepts)
+        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, adler32(text.payload), accepts)
         self._prepare(side, raw.action)
 
     def _prepare(self, side: Side, action: str) -> None:

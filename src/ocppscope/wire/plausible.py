@@ -7,7 +7,7 @@ and backward over one text. It holds no knowledge of any action or element, and 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 WILDCARD = 0
 """The byte that stands for an unknown one; JSON has no raw NUL."""
+
+STEPS_KEPT = 1 << 12
+"""Results of each step that are kept."""
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))
 _IN_STRING = _PRINTABLE - frozenset(b'"\\')
@@ -72,9 +75,8 @@ def _value(state: str) -> _Rules:
 def _ended(state: str) -> _Rules:
     return (
         (state, frozenset(b","), "next"),
-        (state, frozenset(b"}"), "after"),
+        (state, frozenset(b"}"), "closed"),
         (state, frozenset(b"]"), "after"),
-        (state, frozenset(b"]"), "end"),
     )
 
 
@@ -90,7 +92,7 @@ _RULES: _Rules = (
     ("payload", frozenset(b"{"), "object"),
     ("object", frozenset(b" "), "object"),
     ("object", frozenset(b'"'), "key"),
-    ("object", frozenset(b"}"), "after"),
+    ("object", frozenset(b"}"), "closed"),
     ("key", _IN_STRING, "key"),
     ("key", frozenset(b'"'), "colon"),
     ("colon", frozenset(b":"), "value"),
@@ -108,6 +110,8 @@ _RULES: _Rules = (
     ("word", _WORD, "word"),
     *_ended("word"),
     *_ended("after"),
+    *_ended("closed"),
+    ("closed", frozenset(b"]"), "end"),  # the last element is an object
 )
 _STATES = tuple(dict.fromkeys(state for source, _, target in _RULES for state in (source, target)))
 _BIT = {state: 1 << index for index, state in enumerate(_STATES)}
@@ -149,46 +153,58 @@ def _union(table: tuple[int, ...], states: int) -> int:
     return found
 
 
-@cache
+@lru_cache(STEPS_KEPT)
 def _step(states: int, group: int) -> int:
     """The states after a byte of a class."""
     return _union(_AFTER[group], states)
 
 
-@cache
+@lru_cache(STEPS_KEPT)
 def _back(states: int, group: int) -> int:
     """The states before a byte of a class."""
     return _union(_BEFORE[group], states)
 
 
-@cache
+@lru_cache(STEPS_KEPT)
 def _groups(allowed: int) -> tuple[int, ...]:
     return tuple(index for index, mask in enumerate(_MASKS) if mask & allowed)
 
 
+@lru_cache(STEPS_KEPT)
+def _after(states: int, allowed: int) -> int:
+    """The states after a byte that is one of those."""
+    after = 0
+    for group in _groups(allowed):
+        after |= _step(states, group)
+    return after
+
+
+@lru_cache(STEPS_KEPT)
+def _between(before: int, after: int, allowed: int) -> tuple[int, int]:
+    """Of the states `before`, those from which one of the bytes leads to a state `after`; and those bytes."""
+    sources, kept = 0, 0
+    for group in _groups(allowed):
+        found = _back(after, group) & before
+        if found:
+            sources |= found
+            kept |= _MASKS[group]
+    return sources, kept
+
+
 def narrow(allowed: Sequence[int]) -> list[int] | None:
     """For each place the set of bytes (bits) of `allowed` with which the whole can be a text; None if it cannot."""
-    groups = [_groups(mask) for mask in allowed]
     forward = [_START]
-    for possible in groups:
-        states = 0
-        for group in possible:
-            states |= _step(forward[-1], group)
+    for mask in allowed:
+        states = _after(forward[-1], mask)
         if not states:
             return None
         forward.append(states)
     if not forward[-1] & _END:
         return None
     narrowed, states = [], _END
-    for place in range(len(groups) - 1, -1, -1):
-        kept, earlier, before = 0, 0, forward[place]
-        for group in groups[place]:
-            sources = _back(states, group) & before
-            if sources:
-                earlier |= sources
-                kept |= _MASKS[group]
-        narrowed.append(kept & allowed[place])
-        states = earlier
+    for mask, before in zip(reversed(allowed), reversed(forward[:-1]), strict=True):
+        states, kept = _between(before, states, mask)
+        narrowed.append(kept & mask)
     return narrowed[::-1]
 
 

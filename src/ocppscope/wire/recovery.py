@@ -224,9 +224,8 @@ class Recovery:
     def _settle(self, length: int) -> None:
         """The lost text is taken to have had that length."""
         self._base = np.concatenate([self._tape, self._fresh(length)])[-WINDOW:]
-        self._texts = []
-        for cells in self._literal:
-            self._learn(self._bound(cells))
+        self._texts = [self._bound(cells) for cells in self._literal]
+        self._renew([index for index, cells in enumerate(self._texts) if int(cells.max(initial=0)) >= 256])
 
     def _bound(self, cells: Cells) -> Cells:
         """Cells that name distances before the loss, as what stood there."""
@@ -251,8 +250,10 @@ class Recovery:
         self._trim()
         if self._base is not None:
             self._learn(self._bound(cells))
-        else:
+        elif self._since < WINDOW:
             self._strike(cells)
+        else:
+            self._forget()  # what was before the loss is out of reach
         if certain:
             return self._reading(first, certain=True)
         self._match(cells, ids())
@@ -325,7 +326,7 @@ class Recovery:
 
         def column(place: int, which: NDArray[np.intp]) -> NDArray[np.uint8] | int:
             cell: int = text[place]
-            return cell if cell < 256 else table[np.clip(cell - 256 - lengths[which], 0, last)]
+            return cell if cell < 256 else table[np.minimum(np.maximum(cell - 256 - lengths[which], 0), last)]
 
         return column
 
@@ -356,7 +357,8 @@ class Recovery:
             return []
         narrowed = narrow(self._sets(cells))
         if narrowed is None:
-            return None
+            # A text that is no OCPP whatever the unknown bytes are says nothing of them.
+            return [] if narrow([1 << cell if cell < 256 else ANY for cell in cells.tolist()]) is None else None
         changed = []
         for cell, mask in zip(cells.tolist(), self._customary(narrowed), strict=True):
             before = self._allowed.get(cell, ANY) if cell >= 256 else mask
@@ -464,13 +466,21 @@ class Recovery:
 
 _CALL, _SEND, _QUOTE = b'26"'
 _HEX = sum(1 << byte for byte in b"0123456789abcdef")
-_FORMS = {"x": _HEX, "y": sum(1 << byte for byte in b"89ab"), "-": 1 << ord("-"), "4": 1 << ord("4"), '"': 1 << _QUOTE}
+_FORMS = {
+    "x": _HEX,
+    "y": sum(1 << byte for byte in b"89ab"),
+    "-": 1 << ord("-"),
+    "4": 1 << ord("4"),
+    '"': 1 << _QUOTE,
+}
 _UUID = tuple(_FORMS[place] for place in 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx"')
 """A UUID of version 4 in lower case (RFC 9562 §5.4) and the quote after it."""
 _ID_LENGTH = len(_UUID) - 1
 _ID_PLACE = slice(4, 4 + _ID_LENGTH)
 _UUID_TEXT = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _ID = re.compile(rb'\[([2-6]),\s?"([^"\x00]{1,64})",')
+
+
 def ids_of(history: bytes) -> set[bytes]:
     """The UUIDs by which messages in a history go."""
     return {id_ for _, id_ in _ID.findall(history) if _UUID_TEXT.fullmatch(id_)}

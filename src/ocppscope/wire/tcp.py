@@ -184,6 +184,9 @@ class Assembler:
         if peer.ended:
             return 0
         distance = (segment.ack - peer.next) & MODULUS
+        if distance == 1 and peer.isn is None and not peer.delivered:
+            peer.next = segment.ack  # what was seen of the peer was a keep-alive probe, one byte behind
+            return 0
         return distance if distance < MAX_JUMP else 0
 
     def _while_stalled(self, segment: Segment) -> None:
