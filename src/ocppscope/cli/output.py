@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 BATCH_LINES = 512
 """Lines that are gathered before they are written, unless somebody watches."""
+BATCH_CHARACTERS = 1 << 17
 PROGRESS_AFTER = 1.0
 PROGRESS_EVERY = 0.2
 
@@ -33,7 +34,7 @@ class Writer:
 
     def rest(self) -> None:
         """A block of input is done."""
-        if self._live or len(self._lines) >= BATCH_LINES:
+        if self._live or len(self._lines) >= BATCH_LINES or sum(map(len, self._lines)) >= BATCH_CHARACTERS:
             self.flush(through=self._live)
 
     def flush(self, *, through: bool = True) -> None:

@@ -16,7 +16,7 @@ from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from secrets import randbits
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from msgspec.structs import replace
 
@@ -286,30 +286,44 @@ def _raised(failure: Failure) -> OcppscopeError:
     return error
 
 
+class _Numbers(dict[int, int]):
+    def __missing__(self, name: int) -> int:
+        self[name] = number = len(self)
+        return number
+
+
 class Numbering:
     """Gives connections their numbers across workers, and finds legs that different workers decoded."""
 
     def __init__(self) -> None:
-        self._numbers: dict[int, int] = {}  # by the name that an entry has for its connection
+        self._numbers = _Numbers()  # by the name that an entry has for its connection
+        self._number = self._numbers.__getitem__
         self._sessions: dict[tuple[str, str], Connection] = {}
 
     def apply(self, entries: list[Entry], log: Log) -> None:
-        """Hands entries to the log."""
-        if not entries:
+        """Hands entries to the log: lines of messages as they lie together, everything else one by one."""
+        start = 0
+        for index, entry in enumerate(entries):
+            if type(entry[5]) is not str:
+                self._lines(entries[start:index], log)
+                self._single(entry, log)
+                start = index + 1
+        self._lines(entries[start:], log)
+
+    def _lines(self, entries: list[Entry], log: Log) -> None:
+        if entries and not log.done:
+            _, _, _, names, times, bodies = zip(*entries, strict=True)
+            log.messages(list(map(self._number, names)), times, cast("tuple[str, ...]", bodies))
+
+    def _single(self, entry: Entry, log: Log) -> None:
+        _, _, _, name, time_ns, body = entry
+        number = self._number(name)
+        if log.done:
             return
-        numbers = self._numbers
-        _, _, _, names, times, bodies = zip(*entries, strict=True)
-        if set(map(type, bodies)) == {str} and numbers.keys() >= set(names):
-            log.messages([numbers[name] for name in names], times, bodies)
-            return
-        for name, time_ns, body in zip(names, times, bodies, strict=True):
-            number = numbers.setdefault(name, len(numbers))
-            if body is None or isinstance(body, str):
-                log.message(number, time_ns, body)
-                if log.done:
-                    return
-            else:
-                log.other(self._renumbered(body, name // WORKER, number))
+        if body is None or isinstance(body, str):
+            log.message(number, time_ns, body)
+        else:
+            log.other(self._renumbered(body, name // WORKER, number))
 
     def _renumbered(self, event: Event, worker: int, number: int) -> Event:
         if isinstance(event, ConnectionOpened | ConnectionClosed):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from ocppscope.wire.link import Ints
 
+__all__ = ["OPCODES", "Header", "apply_mask", "read_header", "unmask", "whole_frames"]
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 OPCODES = {
     CONTINUATION: "continuation",

@@ -1,12 +1,13 @@
-"""A deflate context of which a part was not captured (RFC 7692 §7.2.2, RFC 1951 §3.2): what can be known all the same.
+"""A deflate context of which a part was not captured (RFC 7692 §7.2.2): what can be known all the same.
 
 What follows a loss is inflated twice, over two histories that consist of numbers instead of text, so that each byte
 is either known or names its distance before the loss. Then two questions remain. How long was the lost text? All
 lengths are tried at once, and each message strikes those that make no OCPP text of it. Which bytes did it hold? A
 lost byte is taken as known when only one value makes texts of all the messages that repeat it.
 
-A text is given as such only when each of its bytes is known; a contradiction takes everything back. Nothing is
-chosen because it is likely.
+A text is given as such only when each of its bytes is known; a contradiction takes everything back. No value is
+taken from where it stood before: what a lost message said of a status or a meter stays unknown until it is repeated
+in full. This module may not look beyond one direction; ids of the other one are handed to it.
 """
 
 from __future__ import annotations
@@ -40,13 +41,14 @@ MIN_LOST_TEXT = 128
 TEXT_PER_WIRE_BYTE = 8
 """Text that a lost byte is thought to have stood for at most, or twice what was seen of other messages if more."""
 MAX_TEXT_PER_WIRE_BYTE = 40
+"""Text that a lost byte is thought to have stood for at most, whatever was seen."""
 MAX_DOUBTFUL_TEXT = 16384
 """Longest text that is looked into; of a longer one only the known bytes are given."""
 MAX_TRIED_CELLS = 40_000_000
 """Bytes of assumed texts that are looked at per loss."""
 MAX_TRIED_IN_ALL = 3 * MAX_TRIED_CELLS
 """The same per direction."""
-MAX_NARROWED_CELLS = 150_000
+MAX_NARROWED_CELLS = 200_000
 """Bytes of texts that unknown bytes are sought in, per direction."""
 MAX_NARROWED = 4096
 """Lost bytes of which something is known without their being known."""
@@ -54,6 +56,8 @@ MIN_EVIDENCE = 8
 """Bytes from before the loss that must fit before a length is believed."""
 MAX_POSSIBLE = 16
 """Lengths of lost text that may remain for what they agree on to be given."""
+MAX_ASKED = 1000
+"""Times that a direction asks for the ids of the other."""
 MAX_AWAITED = 64
 """Texts back to which an id is still looked for on the other side."""
 MIN_KNOWN_DIGITS = 12
@@ -108,6 +112,13 @@ def _cells(first: bytes, second: bytes) -> Cells:
     distance = (two - one - 1).astype(np.int32) * 256 + one
     found: Cells = np.where(one == two, one.astype(np.int32), 256 + distance)
     return found
+
+
+def _long(first: bytes, second: bytes) -> Reading:
+    """A text that is too long to be looked into."""
+    one, two = np.frombuffer(first, np.uint8), np.frombuffer(second, np.uint8)
+    unknown = one != two
+    return Reading(np.where(unknown, WILDCARD, one).astype(np.uint8).tobytes(), int(unknown.sum()), False, False)
 
 
 def history_of(inflater: _Decompress) -> bytes:
@@ -166,7 +177,7 @@ class Recovery:
         self._tape: Cells = np.frombuffer(known, np.uint8).astype(np.int32)
         if history is None:
             self._tape = self._fresh(WINDOW)
-        self._tried = self._tried_before = self._narrowed = 0
+        self._tried = self._tried_before = self._narrowed = self._asked = 0
         self._begin(0)
         if history is None:
             self._settle(0)
@@ -206,20 +217,29 @@ class Recovery:
             return
         if self._base is None:
             self._forget()
-        self._tape = self._window()
+        self._tape = self._renumbered(self._window())
         self._begin(wire_bytes)
+
+    def _renumbered(self, window: Cells) -> Cells:
+        """The same with the unknown bytes counted from 0; what nothing can refer to any more is let go."""
+        unknown = np.unique(window[window >= 256])
+        numbers = {cell: 256 + number for number, cell in enumerate(unknown.tolist())}
+        self._allowed = {numbers[cell]: mask for cell, mask in self._allowed.items() if cell in numbers}
+        self._variables = len(numbers)
+        found: Cells = np.where(window < 256, window, 256 + np.searchsorted(unknown, window)).astype(np.int32)
+        return found
 
     def _window(self) -> Cells:
         """The last cells before now."""
         assert self._base is not None
         return np.concatenate([self._base, *self._texts])[-WINDOW:]
 
-    def _forget(self) -> None:
-        """Gives up what was before the loss and all that was inferred."""
+    def _forget(self, texts: int | None = None) -> None:
+        """Gives up what was before the loss and all that was inferred; keeps that many texts."""
         self._allowed.clear()
         self._complete = False
         self._base = self._fresh(WINDOW)
-        self._texts = [self._bound(cells) for cells in self._literal]
+        self._texts = [self._bound(cells) for cells in self._literal[:texts]]
 
     def _settle(self, length: int) -> None:
         """The lost text is taken to have had that length."""
@@ -241,26 +261,36 @@ class Recovery:
     def message(self, payload: bytes, limit: int, ids: Callable[[], set[bytes]] = set) -> Reading:
         """What can be told of the next message, given UUIDs that the other side has used; raises `zlib.error`."""
         first, second = self._symbolic.inflate(payload, limit)
-        cells = _cells(first, second)
-        certain = bool((cells < 256).all())
-        self._since += len(cells)
-        seen = 2 * len(cells) // max(1, len(payload))
-        self._ratio = min(MAX_TEXT_PER_WIRE_BYTE, max(self._ratio, seen))
+        self._since += len(first)
+        certain = first == second
+        cells = _cells(first[-WINDOW:], second[-WINDOW:])
         self._literal.append(cells)
         self._trim()
+        if self._base is None and self._since >= WINDOW:
+            self._forget(len(self._literal) - 1)  # what was before the loss is out of reach
         if self._base is not None:
-            self._learn(self._bound(cells))
-        elif self._since < WINDOW:
-            self._strike(cells)
-        else:
-            self._forget()  # what was before the loss is out of reach
+            self._texts.append(self._bound(cells))
         if certain:
-            return self._reading(first, certain=True)
-        self._match(cells, ids())
-        settled = self._base is not None
-        allowed = self._sets(self._bound(cells)) if settled else self._agreed(cells)
-        known = bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in allowed)
-        return self._reading(known, certain=False)
+            self._note_ids(first[:MAX_DOUBTFUL_TEXT])
+            return Reading(first, 0, certain=True, whole=True)
+        if len(first) > MAX_DOUBTFUL_TEXT:
+            return _long(first, second)
+        return self._look_into(cells, len(payload), ids)
+
+    def _look_into(self, cells: Cells, wire_bytes: int, ids: Callable[[], set[bytes]]) -> Reading:
+        seen = 2 * len(cells) // max(1, wire_bytes)
+        self._ratio = min(MAX_TEXT_PER_WIRE_BYTE, max(self._ratio, seen))
+        if self._base is not None:
+            self._renew([len(self._texts) - 1])
+        else:
+            self._strike(cells)
+        self._match(cells, ids)
+        allowed = self._agreed(cells) if self._base is None else self._sets(self._texts[-1])
+        text = bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in allowed)
+        unknown = text.count(WILDCARD)
+        if not unknown:
+            self._note_ids(text)
+        return Reading(text, unknown, certain=False, whole=not unknown and _is_whole(text))
 
     def _sets(self, cells: Cells) -> list[int]:
         """What each cell can be, as bits."""
@@ -270,7 +300,7 @@ class Recovery:
         """What the cells are under each length that is possible, as far as those agree."""
         possible = self._possible()
         sets = [1 << cell if cell < 256 else ANY for cell in cells.tolist()]
-        if not 0 < len(possible) <= MAX_POSSIBLE or len(cells) > MAX_DOUBTFUL_TEXT:
+        if not 0 < len(possible) <= MAX_POSSIBLE:
             return sets
         if min(self._evidence(int(length)) for length in possible) < MIN_EVIDENCE:
             return sets
@@ -282,18 +312,10 @@ class Recovery:
         narrowed = narrow(sets)
         return sets if narrowed is None else self._customary(narrowed)
 
-    def _reading(self, text: bytes, *, certain: bool) -> Reading:
-        unknown = 0 if certain else text.count(WILDCARD)
-        if not unknown:
-            self._note_ids(text)
-        return Reading(text, unknown, certain, certain or (not unknown and _is_whole(text)))
-
     # --- the length of the lost text --------------------------------------------------------------------------
 
     def _strike(self, cells: Cells) -> None:
         """Strikes the lengths that make no text of the message; settles when one is left."""
-        if int(cells.max(initial=0)) < 256 or len(cells) > MAX_DOUBTFUL_TEXT:
-            return
         blind = np.where(cells < 256, cells, WILDCARD).tolist()
         if not len(fitting(len(blind), 1, lambda place, _: int(blind[place]))):
             return
@@ -332,12 +354,6 @@ class Recovery:
 
     # --- the bytes of the lost text ---------------------------------------------------------------------------
 
-    def _learn(self, cells: Cells) -> None:
-        """Takes a text whose length of loss is settled, and narrows what its unknown bytes can be."""
-        self._texts.append(cells)
-        if int(cells.max(initial=0)) >= 256:
-            self._renew([len(self._texts) - 1])
-
     def _renew(self, waiting: list[int]) -> None:
         """Narrows these texts, and others that share unknown bytes with them."""
         while waiting:
@@ -372,52 +388,60 @@ class Recovery:
         held = sum(map(len, self._literal))
         while len(self._literal) > 1 and held - len(self._literal[0]) >= WINDOW:
             held -= len(self._literal.pop(0))
-            if self._base is not None:
-                self._texts.pop(0)
+            del self._texts[:1]
 
     def _customary(self, allowed: list[int]) -> list[int]:
-        """The same with an id of the form that all ids have had, if it can be one; and a SEND only where it is one."""
+        """The same with an id of the form that all ids have had, if it can be one; a SEND only if there are some."""
         if len(allowed) < len(_UUID) + 5 or allowed[3] != 1 << _QUOTE:
             return allowed
         if allowed[1].bit_count() > 1 and not self._sends:
             allowed = [allowed[0], allowed[1] & ~(1 << _SEND), *allowed[2:]]
         call = allowed[1] == 1 << _CALL
-        if not call and allowed[1] & (1 << _CALL) or self._ids[call] < MIN_IDS:
+        if (not call and allowed[1] & (1 << _CALL)) or self._ids[call] < MIN_IDS:
             return allowed
         formed = [mask & form for mask, form in zip(allowed[4:], _UUID, strict=False)]
         if not all(formed):
             return allowed
         return narrow([*allowed[:4], *formed, *allowed[4 + len(formed) :]]) or allowed
 
-    def _match(self, cells: Cells, ids: set[bytes]) -> None:
+    def _match(self, cells: Cells, ids: Callable[[], set[bytes]]) -> None:
         """Ids are said twice, by the caller and by who answers: what one side lost of one, the other may have."""
-        if self._base is None and ids:
-            possible = self._possible()
-            if 1 < len(possible) <= MAX_POSSIBLE:
-                fitting_ = [length for length in possible.tolist() if self._id_under(cells, length) in ids]
-                if len(fitting_) == 1:
-                    self._settle(fitting_[0])
-        if self._base is None or not ids:
+        possible = self._possible() if self._base is None else self._lengths[:0]
+        if self._asked >= MAX_ASKED:
             return
-        for index in range(max(0, len(self._texts) - MAX_AWAITED), len(self._texts)):
-            if index >= len(self._texts):
-                return  # a contradiction has taken everything back
-            place = self._texts[index][_ID_PLACE]
-            if len(place) == _ID_LENGTH and int(place.max()) >= 256:
-                self._match_one(index, place, ids)
+        if 1 < len(possible) <= MAX_POSSIBLE:
+            self._asked += 1
+            known = ids()
+            same = [length for length in possible.tolist() if self._id_under(cells, length) in known]
+            if len(same) == 1:
+                self._settle(same[0])
+        waiting = [
+            index for index in range(max(0, len(self._texts) - MAX_AWAITED), len(self._texts)) if self._open(index)
+        ]
+        if waiting:
+            self._asked += 1
+            known = ids()
+            for index in waiting:
+                self._match_one(index, known)
+
+    def _open(self, index: int) -> bool:
+        """Whether a text's id is such that the other side can complete it."""
+        place = self._texts[index][_ID_PLACE]
+        if len(place) < _ID_LENGTH or int(place.max()) < 256:
+            return False
+        digits = [bool(mask & _HEX) for mask in self._sets(place) if mask.bit_count() == 1]
+        return len(digits) < _ID_LENGTH and sum(digits) >= MIN_KNOWN_DIGITS
 
     def _id_under(self, cells: Cells, length: int) -> bytes:
         column = self._assumed(cells, np.array([length]))
         octets = [column(place, np.arange(1)) for place in range(min(len(cells), _ID_PLACE.stop))]
         return b"".join(bytes([int(np.atleast_1d(octet)[0])]) for octet in octets[_ID_PLACE])
 
-    def _match_one(self, index: int, place: Cells, ids: set[bytes]) -> None:
+    def _match_one(self, index: int, ids: set[bytes]) -> None:
+        place = self._texts[index][_ID_PLACE]
         sets = self._sets(place)
-        known = sum(mask.bit_count() == 1 and bool(mask & _HEX) for mask in sets)
-        if known < MIN_KNOWN_DIGITS or all(mask.bit_count() == 1 for mask in sets):
-            return
         same = [id_ for id_ in ids if all(mask >> byte & 1 for mask, byte in zip(sets, id_, strict=True))]
-        if len(same) == 1:
+        if len(same) == 1 and self._open(index):
             for cell, byte in zip(place.tolist(), same[0], strict=True):
                 if cell >= 256:
                     self._allowed[cell] = 1 << byte
