@@ -28,7 +28,7 @@ from ocppscope.options import Options
 from ocppscope.track import Lane, Track
 from ocppscope.wire import flows
 from ocppscope.wire.connection import Phase
-from ocppscope.wire.frames import whole_frames
+from ocppscope.wire.frames import MASKED, apply_mask, whole_frames
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
 from ocppscope.wire.tcp import MAX_JUMP, MODULUS, Segment
@@ -159,42 +159,54 @@ class Engine:
         """
         data = bytes(segments.data)
         start, length, packets = segments.payload[rows], segments.length[rows], segments.packet[rows]
-        flags, missing = segments.flags[rows], segments.missing[rows]
+        seq, flags, missing = segments.seq[rows], segments.flags[rows], segments.missing[rows]
+        ways = slots[rows] * 2 + segments.direction[rows]
+        odd = ((flags & (FIN | SYN | RST)) | missing) != 0
+        form, body = whole_frames(data, start, length)
         columns = zip(
-            _integers(slots[rows] * 2 + segments.direction[rows]),
-            _integers(segments.seq[rows]),
+            _integers(np.where(odd, ~ways, ways)),  # negative: no lane will do
+            _integers(seq),
+            _integers((seq + length) & MODULUS),
             _integers(segments.ack[rows]),
-            _integers((flags & (FIN | SYN | RST)) | missing),
             _integers(start),
             _integers(start + length),
-            _integers(whole_frames(data, start, length)),
+            _integers(form),
+            _integers(body),
             _integers(block.time_ns[packets]),
             _integers(packets + block.first_packet),
             _integers(rows),
             strict=True,
         )
         lanes, append, stalled = self._lanes, self._events.append, self._stalled
-        for way, seq, ack, odd, at, stop, head, time_ns, packet, row in columns:
+        for way, seq_, after, ack, at, stop, form_, body_, time_ns, packet, row in columns:
             if stalled:
                 self._expire(time_ns)
             lane = lanes.get(way)
             if lane is not None:
-                half = lane.half
-                if seq == half.next and not odd and lane.assembler.plain:
-                    ahead = (ack - lane.peer.next) & MODULUS
-                    if not ahead or ahead > MAX_JUMP:
-                        half.next = (seq + stop - at) & MODULUS
-                        if head and lane.reader.idle:
-                            message = lane.whole_frame(data, at, stop, head, time_ns, packet)
-                            if message is not None:
-                                append(message)
-                        elif at != stop:
-                            half.tail, half.tail_mask = data[at:stop], b""
-                            lane.reader.feed(half.tail, time_ns, packet)
-                        continue
+                half, expected = lane.half, lane.peer.next
+                if seq_ == half.next and (ack == expected or (ack - expected) & MODULUS > MAX_JUMP):
+                    half.next = after
+                    if form_ == lane.form and lane.reader.idle:
+                        payload = data[body_:stop]
+                        if form_ == MASKED:
+                            half.tail_mask = mask = data[body_ - 4 : body_]
+                            payload = apply_mask(payload, mask)
+                        half.tail = payload
+                        message = lane.quick(payload, time_ns, packet, stop - at, False)
+                        if message is not None:
+                            append(message)
+                        else:
+                            lane.read_closely(payload, time_ns, packet, stop - at)
+                    elif at != stop:
+                        half.tail, half.tail_mask = data[at:stop], b""
+                        message = lane.read_frames(half.tail, form_, body_ - at, time_ns, packet)
+                        if message is not None:
+                            append(message)
+                    continue
+            slot, direction = divmod(way if way >= 0 else ~way, 2)
             flag, cut = int(segments.flags[row]), int(segments.missing[row])
-            segment = Segment(way & 1, seq, ack, flag, data[at:stop], cut, time_ns, packet)
-            self._unusual(way >> 1, segment, data, int(segments.ip[row]))
+            segment = Segment(direction, seq_, ack, flag, data[at:stop], cut, time_ns, packet)
+            self._unusual(slot, segment, data, int(segments.ip[row]))
 
     def _unusual(self, slot: int, segment: Segment, data: bytes, ip: int) -> None:
         track = self._tracks.get(slot)

@@ -25,7 +25,7 @@ from ocppscope.ocpp.exchange import Dialogue
 from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
-from ocppscope.wire.frames import CLOSE, WHOLE_COMPRESSED, apply_mask, unmask
+from ocppscope.wire.frames import CLOSE, COMPRESSED, MASKED, UNMASKED, unmask
 from ocppscope.wire.judge import Judge
 from ocppscope.wire.websocket import Control
 
@@ -79,50 +79,37 @@ class Ending:
 
 
 class Lane:
-    """The short cut of one direction: all that is needed to read an ordinary segment, within reach."""
+    """The short cut of one direction while nothing is unusual about its connection: what is needed, within reach.
 
-    __slots__ = ("_track", "assembler", "half", "peer", "quick", "reader")
+    `form` is that of the direction's uncompressed frames (see `whole_frames`).
+    """
+
+    __slots__ = ("_track", "form", "half", "peer", "quick", "reader")
 
     def __init__(self, track: Track, direction: int) -> None:
         reader, dialogue = track.observer.readers[direction], track.dialogue
         assert reader is not None
         assert dialogue is not None
         self._track = track
-        self.assembler = track.observer.assembler
-        self.half = self.assembler.halves[direction]
-        self.peer = self.assembler.halves[1 - direction]
+        self.half = track.observer.assembler.halves[direction]
+        self.half.tail_mask = b""
+        self.peer = track.observer.assembler.halves[1 - direction]
         self.reader = reader
+        self.form = MASKED if reader.masked else UNMASKED
         self.quick = dialogue.speakers[reader.side].quick
 
-    def whole_frame(self, data: bytes, at: int, stop: int, head: int, time_ns: int, packet: int) -> Message | None:
-        """The segment `data[at:stop]` is one whole text frame with a header of `head` bytes (see `whole_frames`).
-
-        Returns its message if that is an ordinary one; otherwise emits what it is and returns None.
-        """
-        reader, half = self.reader, self.half
-        start = at + head
-        if head < 5 and not reader.masked:
-            half.tail = payload = data[start:stop]
-            half.tail_mask = b""
-        elif 5 < head < WHOLE_COMPRESSED and reader.masked:
-            half.tail_mask = mask = data[start - 4 : start]
-            half.tail = payload = apply_mask(data[start:stop], mask)
-        else:
-            half.tail, half.tail_mask = data[at:stop], b""
-            return self._compressed_frame(half.tail, head, time_ns, packet)
-        size = stop - at
-        message = self.quick(payload, time_ns, packet, size, False)
-        if message is None:
-            self._track.text(reader.side, reader.checked(payload, time_ns, packet, size, compressed=False))
-        return message
-
-    def _compressed_frame(self, octets: bytes, head: int, time_ns: int, packet: int) -> Message | None:
+    def read_closely(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> None:
+        """A whole text frame whose message is not an ordinary one."""
         reader = self.reader
-        start = head - WHOLE_COMPRESSED
-        if start < 0 or not reader.inflates or (start > 5) is not reader.masked:
+        self._track.text(reader.side, reader.checked(payload, time_ns, packet, wire_size, compressed=False))
+
+    def read_frames(self, octets: bytes, form: int, head: int, time_ns: int, packet: int) -> Message | None:
+        """A segment that is no whole uncompressed frame: its message if it is ordinary, else None once read."""
+        reader = self.reader
+        if form != self.form + COMPRESSED or not reader.idle or not reader.inflates:
             reader.feed(octets, time_ns, packet)
             return None
-        payload = unmask(octets[start:], octets[start - 4 : start]) if start > 5 else octets[start:]
+        payload = unmask(octets[head:], octets[head - 4 : head] if reader.masked else b"")
         text, problem = reader.inflate(payload)
         if problem is None and len(text) <= MAX_JSON_SIZE:
             message = self.quick(text, time_ns, packet, len(octets), True)
@@ -194,6 +181,7 @@ class Track:
         ordinary = (
             observer.phase is Phase.WEBSOCKET
             and self.subject == "ocpp"
+            and observer.assembler.plain
             and not self._clue_wanted()
             and first.delivered
             and second.delivered

@@ -21,7 +21,7 @@ from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
 from ocppscope.wire.recovery import Recovery, history_of
 from support_engine import CAPTURES, SIDES, groups, octets, run, truth_of
 
-# --- conversations ----------------------------------------------------------------------------------------------------
+# --- conversations --------------------------------------------------------------------------------------------------
 
 
 class Talk:
@@ -170,7 +170,7 @@ def test_the_same_input_gives_the_same_texts() -> None:
     assert played(5, losses=0.05) == played(5, losses=0.05)
 
 
-# --- captures ---------------------------------------------------------------------------------------------------------
+# --- captures -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_captures(name: str, station: str, right: int) -> None:
     assert found >= right
 
 
-# --- the length and the bytes of a lost text --------------------------------------------------------------------------
+# --- the length and the bytes of a lost text ------------------------------------------------------------------------
 
 
 def sent(texts: list[bytes], lost: set[int]) -> list[Inflated]:
@@ -217,7 +217,6 @@ def test_a_status_is_never_taken_from_where_it_stood_before() -> None:
     *_, first, second = sent(texts, {9})
     for found, text in ((first, texts[10]), (second, texts[11])):
         assert found.lost
-        assert found.text.endswith(b"}]")
         assert b"ccepted" not in found.text
         assert all(ours in (0, real) for ours, real in zip(found.text, text, strict=True))
 
@@ -237,7 +236,7 @@ def test_after_a_window_of_certain_text_the_doubt_is_over() -> None:
 
     message(b'[2,"1","Heartbeat",{}]')
     inflater.lose(30)
-    noise = random.Random(2).randbytes(20_000).hex().encode()
+    noise = bytes(random.Random(2).choices(range(48, 120), k=recovery.WINDOW)).replace(b"Hea", b"hea")
     assert message(noise[: recovery.WINDOW - 1]).problem is None
     assert inflater.in_doubt
     assert message(b"[2,").problem is None
@@ -277,7 +276,7 @@ def test_the_history_of_an_inflater(size: int) -> None:
     assert history_of(inflater) == text[-recovery.WINDOW :]  # asking changes nothing
 
 
-# --- bounds -----------------------------------------------------------------------------------------------------------
+# --- bounds ---------------------------------------------------------------------------------------------------------
 
 
 def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,12 +330,13 @@ def test_long_texts_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(recovery, "fitting", lambda *_: pytest.fail("looked into"))
     found = Recovery(b"[]" * 100)
     found.lose(100)
-    text = b"[]" + random.Random(3).randbytes(recovery.MAX_DOUBTFUL_TEXT)
+    text = b"()" + random.Random(3).randbytes(recovery.MAX_DOUBTFUL_TEXT)
     deflater = zlib.compressobj(wbits=-15, zdict=b"[]" * 100)
-    reading = found.message((deflater.compress(b"[][]" + text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 10**6)
+    payload = deflater.compress(b"[]" * 20 + text) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    reading = found.message(payload[:-4], 10**6)
     assert reading.unknown > 0
     assert not reading.whole
-    assert reading.text[4 + 2 :] == text[2:]
+    assert reading.text[42:] == text[2:]
 
 
 def test_the_other_side_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,7 +399,7 @@ def test_any_bytes_are_survived(steps: list[bytes | int | None], midstream: bool
                 inflater.lose(step)
 
 
-# --- the automaton ----------------------------------------------------------------------------------------------------
+# --- the automaton --------------------------------------------------------------------------------------------------
 
 
 def filled(pattern: bytes) -> bytes | None:

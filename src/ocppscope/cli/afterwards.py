@@ -72,9 +72,17 @@ def holdings(summary: Summary, *, refused: int, secrets: bool) -> Iterator[str]:
         yield "the capture holds no packets at all"
         return
     else:
-        yield f"no OCPP here: {summary.packets:,} packets, {summary.segments:,} of them TCP"
+        yield f"no OCPP here; the capture holds {_kinds(summary)}"
     yield from _links(summary)
     yield from _flows(summary, secrets=secrets)
+
+
+def _kinds(summary: Summary) -> str:
+    """`79 packets: 70 TCP, 5 other IP, 4 not IP`."""
+    counts = (("TCP", summary.segments), ("other IP", summary.link.not_tcp), ("not IP", summary.link.not_ip))
+    kinds = ", ".join(f"{count:,} {name}" for name, count in counts if count)
+    packets = "1 packet" if summary.packets == 1 else f"{summary.packets:,} packets"
+    return f"{packets}: {kinds}" if kinds else packets
 
 
 def _links(summary: Summary) -> Iterator[str]:
@@ -83,8 +91,6 @@ def _links(summary: Summary) -> Iterator[str]:
         yield f"{count:,} packets have a link type that is not understood ({linktype})"
     if link.cut:
         yield f"{link.cut:,} packets are cut or broken in their headers; capture whole packets: tcpdump -s 0"
-    if summary.packets and not summary.segments:
-        yield f"{link.not_ip:,} packets are not IP, {link.not_tcp:,} are IP but not TCP"
 
 
 def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:

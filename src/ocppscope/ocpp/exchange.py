@@ -62,13 +62,10 @@ class Speaker:
         self.answered: dict[str, _Call] = {}
         self.calls: dict[bytes, _Acceptors] = {}
 
-    def remember(self, id_: str, call: _Call) -> None:
-        """A CALL of this side was answered."""
-        answered = self.answered
-        answered[id_] = call
-        if len(answered) > MAX_ANSWERED:
-            for old in list(answered)[: MAX_ANSWERED // 2]:
-                del answered[old]
+    def forget(self) -> None:
+        """Forgets the older half of the answered CALLs."""
+        for old in list(self.answered)[: MAX_ANSWERED // 2]:
+            del self.answered[old]
 
     def quick(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
         """An ordinary message that came in one frame and one packet; None if `Dialogue.read` has to look at it.
@@ -89,7 +86,10 @@ class Speaker:
         if accepts is None or accepts(text[found.end() : -1]) is None:
             return None
         del caller.pending[id_]
-        caller.remember(id_, call)
+        answered = caller.answered
+        answered[id_] = call
+        if len(answered) > MAX_ANSWERED:
+            caller.forget()
         self.count += 1
         dialogue = self.dialogue
         number = dialogue.ordinal
@@ -224,7 +224,10 @@ class Dialogue:
         if call is None:
             earlier = self.speakers[1 - side].answered.get(raw.id)
             return (earlier.action, Outcome.DUPLICATE, earlier) if earlier else ("", Outcome.ORPHAN, None)
-        self.speakers[1 - side].remember(raw.id, call)
+        caller = self.speakers[1 - side]
+        caller.answered[raw.id] = call
+        if len(caller.answered) > MAX_ANSWERED:
+            caller.forget()
         if text.origin.time_ns - call.time_ns > self.timeout_ns:
             return call.action, Outcome.LATE, call
         return call.action, Outcome.ERROR if kind is Kind.CALLERROR else Outcome.ANSWERED, call

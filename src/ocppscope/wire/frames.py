@@ -12,11 +12,19 @@ except ImportError:  # a platform without the compiled module
     from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ocppscope.wire.link import Ints
 
-__all__ = ["OPCODES", "Header", "apply_mask", "read_header", "unmask", "whole_frames"]
+__all__ = [
+    "COMPRESSED",
+    "MASKED",
+    "OPCODES",
+    "UNMASKED",
+    "Header",
+    "apply_mask",
+    "read_header",
+    "unmask",
+    "whole_frames",
+]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 OPCODES = {
@@ -32,8 +40,8 @@ RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
 MAX_CONTROL = 125
 """Payload bytes of a control frame (RFC 6455 §5.5)."""
 
-WHOLE_COMPRESSED = 16
-"""Added to the header size by `whole_frames` where RSV1 is set."""
+UNMASKED, MASKED, COMPRESSED = 1, 2, 2
+"""Forms of a whole text frame: unmasked or masked, plus `COMPRESSED` where RSV1 is set."""
 
 
 class Header(NamedTuple):
@@ -83,20 +91,22 @@ def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
     return apply_mask(payload, mask) if mask else bytes(payload)
 
 
-def whole_frames(data: bytes | bytearray, start: Ints, length: Ints) -> NDArray[np.int64]:
+def whole_frames(data: bytes | bytearray, start: Ints, length: Ints) -> tuple[Ints, Ints]:
     """Which segments hold exactly one final, unfragmented text frame.
 
-    For each segment of `length` bytes at `start`: the frame's header size (2 or 4, with a mask 6 or 8, plus
-    `WHOLE_COMPRESSED` with RSV1), or 0 if it is anything else.
+    For each segment of `length` bytes at `start`: the frame's form, 0 if the segment is anything else, and where its
+    payload starts.
     """
     table = np.frombuffer(data, np.uint8)
-    start = np.minimum(start, len(table) - 4)
-    first = table[start]
-    second = table[start + 1]
+    at = np.minimum(start, len(table) - 4)
+    first = table[at]
+    second = table[at + 1]
+    masked = (second & 0x80) >> 7
     short = second & 0x7F
-    extended = (table[start + 2].astype(np.int64) << 8) | table[start + 3]
-    size = np.where(short < 126, 2, 4) + ((second & 0x80) >> 7) * 4
+    extended = (table[at + 2].astype(np.int64) << 8) | table[at + 3]
+    size = np.where(short < 126, 2, 4) + masked * 4
     expected = np.where(short < 126, short, extended)
     text = (first == 0x81) | (first == 0xC1)
     whole = text & (short < 127) & (size + expected == length) & ((short < 126) | (extended > 125))
-    return np.where(whole, size + np.where(first == 0xC1, WHOLE_COMPRESSED, 0), 0).astype(np.int64)
+    form = np.where(whole, UNMASKED + masked + np.where(first == 0xC1, COMPRESSED, 0), 0)
+    return form.astype(np.int64), start + size

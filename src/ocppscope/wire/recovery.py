@@ -50,7 +50,7 @@ MAX_TRIED_IN_ALL = 3 * MAX_TRIED_CELLS
 """The same per direction."""
 MAX_NARROWED_CELLS = 200_000
 """Bytes of texts that unknown bytes are sought in, per direction."""
-MAX_NARROWED = 4096
+MAX_NARROWED = 2048
 """Lost bytes of which something is known without their being known."""
 MIN_EVIDENCE = 8
 """Bytes from before the loss that must fit before a length is believed."""
@@ -239,11 +239,13 @@ class Recovery:
         self._allowed.clear()
         self._complete = False
         self._base = self._fresh(WINDOW)
+        self._tape = self._tape[:0]
         self._texts = [self._bound(cells) for cells in self._literal[:texts]]
 
     def _settle(self, length: int) -> None:
         """The lost text is taken to have had that length."""
-        self._base = np.concatenate([self._tape, self._fresh(length)])[-WINDOW:]
+        self._base = np.concatenate([self._tape, self._fresh(length)])[-WINDOW:].copy()
+        self._tape = self._tape[:0]
         self._texts = [self._bound(cells) for cells in self._literal]
         self._renew([index for index, cells in enumerate(self._texts) if int(cells.max(initial=0)) >= 256])
 
@@ -300,15 +302,15 @@ class Recovery:
         """What the cells are under each length that is possible, as far as those agree."""
         possible = self._possible()
         sets = [1 << cell if cell < 256 else ANY for cell in cells.tolist()]
-        if not 0 < len(possible) <= MAX_POSSIBLE:
+        self._narrowed += len(sets)
+        if self._narrowed > MAX_NARROWED_CELLS:
             return sets
-        if min(self._evidence(int(length)) for length in possible) < MIN_EVIDENCE:
-            return sets
-        column, every = self._assumed(cells, possible), np.arange(len(possible))
-        for place in np.flatnonzero(cells >= 256).tolist():
-            octets = set(np.atleast_1d(column(place, every)).tolist())
-            if len(octets) == 1 and WILDCARD not in octets:
-                sets[place] = 1 << octets.pop()
+        if 0 < len(possible) <= MAX_POSSIBLE and self._evidence(int(possible[-1])) >= MIN_EVIDENCE:
+            column, every = self._assumed(cells, possible), np.arange(len(possible))
+            for place in np.flatnonzero(cells >= 256).tolist():
+                octets = set(np.atleast_1d(column(place, every)).tolist())
+                if len(octets) == 1 and WILDCARD not in octets:
+                    sets[place] = 1 << octets.pop()
         narrowed = narrow(sets)
         return sets if narrowed is None else self._customary(narrowed)
 
@@ -409,10 +411,12 @@ class Recovery:
         possible = self._possible() if self._base is None else self._lengths[:0]
         if self._asked >= MAX_ASKED:
             return
-        if 1 < len(possible) <= MAX_POSSIBLE:
+        place = cells[_ID_PLACE]
+        digits = sum(1 for cell in place.tolist() if cell < 256 and 1 << cell & _HEX)
+        if len(possible) > 1 and len(place) == _ID_LENGTH > digits >= MIN_KNOWN_DIGITS:
             self._asked += 1
             known = ids()
-            same = [length for length in possible.tolist() if self._id_under(cells, length) in known]
+            same = [length for length, id_ in self._ids_under(place, possible) if id_ in known]
             if len(same) == 1:
                 self._settle(same[0])
         waiting = [
@@ -432,10 +436,13 @@ class Recovery:
         digits = [bool(mask & _HEX) for mask in self._sets(place) if mask.bit_count() == 1]
         return len(digits) < _ID_LENGTH and sum(digits) >= MIN_KNOWN_DIGITS
 
-    def _id_under(self, cells: Cells, length: int) -> bytes:
-        column = self._assumed(cells, np.array([length]))
-        octets = [column(place, np.arange(1)) for place in range(min(len(cells), _ID_PLACE.stop))]
-        return b"".join(bytes([int(np.atleast_1d(octet)[0])]) for octet in octets[_ID_PLACE])
+    def _ids_under(self, place: Cells, lengths: NDArray[np.int_]) -> list[tuple[int, bytes]]:
+        """The id as each length would have it."""
+        column, every = self._assumed(place, lengths), np.arange(len(lengths))
+        rows = np.zeros((len(lengths), _ID_LENGTH), np.uint8)
+        for index in range(_ID_LENGTH):
+            rows[:, index] = column(index, every)
+        return [(length, row.tobytes()) for length, row in zip(lengths.tolist(), rows, strict=True)]
 
     def _match_one(self, index: int, ids: set[bytes]) -> None:
         place = self._texts[index][_ID_PLACE]
