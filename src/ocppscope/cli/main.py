@@ -28,6 +28,8 @@ COMMANDS = {
 
 USUAL = "log"
 """The command that is meant when none is named."""
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle worker threads would spin; nothing here needs them
+
 INTERRUPTED = 130
 OUR_FAULT = 70
 
@@ -61,6 +63,23 @@ class LazyGroup(click.Group):
             _refuse_misspelling(args[first])
             args = [*args[:first], USUAL, *args[first:]]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs it. click has its own idea of these two: a line on stderr, and another exit code."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderLeft from error
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+
+
+class ReaderLeft(Exception):  # noqa: N818 (not an error)
+    """Whoever read our output has had enough."""
+
+
+class Interrupted(Exception):  # noqa: N818
+    """Ctrl-C."""
 
 
 def _refuse_misspelling(word: str) -> None:
@@ -128,10 +147,10 @@ def exit_code(run: Callable[[], object]) -> int:
     except OcppscopeError as error:
         complain(error.what, error.hint)
         return error.exit_code
-    except BrokenPipeError:
+    except ReaderLeft:
         _forget_stdout()
         return 0
-    except (KeyboardInterrupt, click.Abort):
+    except (Interrupted, KeyboardInterrupt, click.Abort):
         return INTERRUPTED
     except Exception as error:
         if os.environ.get("OCPPSCOPE_DEBUG"):

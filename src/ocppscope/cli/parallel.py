@@ -139,8 +139,7 @@ class _Packer:
             time_ns = event.time_ns
             if time_ns > key:
                 key, packet = time_ns, 0
-            if isinstance(event, Message | ControlFrame) and event.packets[-1] > packet:
-                packet = event.packets[-1]
+            packet = max(packet, _last_packet(event))
             keys.append(key)
             packets.append(packet)
             times.append(time_ns)
@@ -148,6 +147,16 @@ class _Packer:
             bodies.append(body)
         self._key = self._until = max(key, self._until)
         return Batch(self._until, self._first or 0, progress, keys, packets, times, connections, bodies)
+
+
+def _last_packet(event: Event) -> int:
+    """The packet that an event came with, as far as it says so."""
+    if isinstance(event, Message | ControlFrame):
+        return event.packets[-1]
+    if isinstance(event, ConnectionOpened):
+        handshake = event.connection.handshake
+        return handshake.response_packets[-1] if handshake and handshake.response_packets else 0
+    return 0
 
 
 # --- the parent -------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ that a second answer, a repeated CALL and a CALLRESULTERROR find it. State never
 from __future__ import annotations
 
 from functools import cache
-from zlib import adler32
 
 from msgspec import Struct
 
@@ -39,7 +38,7 @@ class _Call(Struct, frozen=True, gc=False):
     ordinal: int
     time_ns: int
     action: str
-    checksum: int  # of its text
+    content: int  # hash of its text
     accepts: TypedDecoder | None  # of its CALLRESULT
 
 
@@ -120,7 +119,7 @@ class Speaker:
         dialogue = self.dialogue
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
-        pending[id_] = _Call(number, time_ns, action, adler32(text), accepts_answer)
+        pending[id_] = _Call(number, time_ns, action, hash(text), accepts_answer)
         return Message(
             time_ns, dialogue.connection, number, self.side, _CALL, id_, action, text, wire_size, (packet,),
             1, compressed, False, _PENDING,
@@ -208,7 +207,7 @@ class Dialogue:
             known = self.speakers[side].pending.get(raw.id) or self.speakers[side].answered.get(raw.id)
             if known is None or not raw.id:
                 return raw.action, Outcome.PENDING, None
-            same = known.checksum == adler32(text.payload)
+            same = known.content == hash(text.payload)
             return raw.action, Outcome.RESENT if same else Outcome.REUSED_ID, known
         if kind in _ANSWERS:
             return self._pair_answer(side, kind, raw, text)
@@ -243,7 +242,7 @@ class Dialogue:
             oldest = next(iter(pending))
             self.ended.append(self._end(side, oldest, pending.pop(oldest), text.origin.time_ns))
         accepts = answer.fast if answer else None
-        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, adler32(text.payload), accepts)
+        pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, hash(text.payload), accepts)
         self._prepare(side, raw.action)
 
     def _prepare(self, side: Side, action: str) -> None:

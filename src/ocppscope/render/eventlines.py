@@ -18,7 +18,7 @@ from ocppscope.model import (
     Version,
 )
 from ocppscope.render import times
-from ocppscope.render.wiretext import clip, visible, visible_bytes
+from ocppscope.render.wiretext import clip, columns, visible, visible_bytes
 
 if TYPE_CHECKING:
     from ocppscope.render.palette import Palette
@@ -77,7 +77,7 @@ def _line(log: TextFormat, number: int, side: Side | None, kind: str, words: str
     palette = log.style.palette
     arrow = " " if side is None else log.arrow(side)
     start = f"{log.station(number)} {arrow} {log.kind(kind)}"
-    return f"{colour or palette.bold}{start} {clip(words, log.room(len(start) + 1))}{palette.off}"
+    return f"{colour or palette.bold}{start} {clip(words, log.room(columns(start) + 1))}{palette.off}"
 
 
 def _opened(log: TextFormat, connection: Connection) -> str:
@@ -211,7 +211,7 @@ def _unanswered(log: TextFormat, end: ExchangeEnd) -> str:
     kind = "TIMEOUT" if end.outcome is Outcome.TIMEOUT else "UNANSWERED"
     waited = times.span(end.age_ns)
     what = "no answer within the timeout" if end.outcome is Outcome.TIMEOUT else "no answer before the end"
-    words = f"{log.columns_of(end.id, end.action)}  {what}, {waited} after the CALL"
+    words = f"{log.id_columns(end.id, end.action)}  {what}, {waited} after the CALL"
     waiting = log.unanswered.setdefault(end.connection, [])
     if len(waiting) < MAX_WAITING:
         waiting.append(end.action)

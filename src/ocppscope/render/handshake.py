@@ -48,36 +48,48 @@ class Item(NamedTuple):
     words: str
 
 
+class Line(NamedTuple):
+    """A line whose first `coloured` characters are in a colour; all of them if that is None."""
+
+    text: str
+    colour: str = ""
+    coloured: int | None = None
+
+
 def lines(connection: Connection, palette: Palette, width: int = 0) -> Iterator[str]:
     """The negotiation of a connection, with line ends and an empty line at the end."""
-    start = f"#{connection.number} {visible(connection.station, 48)}"
-    yield f"{palette.bold}{start}{palette.off}  {connection.flow}  {times.stamp(connection.opened_ns)} UTC\n"
-    for line in _body(connection, palette):
-        yield (clip(line, width) if width and "\x1b" not in line else line) + "\n"
+    name = f"#{connection.number} {visible(connection.station, 48)}"
+    title = f"{name}  {connection.flow}  {times.stamp(connection.opened_ns)} UTC"
+    for line in (Line(title, palette.bold, len(name)), *_body(connection, palette)):
+        text = clip(line.text, width) if width else line.text
+        if line.colour:
+            end = len(text) if line.coloured is None else line.coloured
+            text = f"{line.colour}{text[:end]}{palette.off}{text[end:]}"
+        yield f"{text}\n"
     yield "\n"
 
 
-def _body(connection: Connection, palette: Palette) -> Iterator[str]:
+def _body(connection: Connection, palette: Palette) -> Iterator[Line]:
     handshake = connection.handshake
     if handshake is None:
-        yield "  no upgrade in the capture: it begins after it, or lost it"
+        yield Line("  no upgrade in the capture: it begins after it, or lost it")
         yield from _problems(connection.problems, palette)
         return
     placed = _placed(connection.problems)
-    yield f"  request   {visible(handshake.method)} {visible(handshake.target, MAX_HEADER)}{_who(handshake)}"
+    yield Line(f"  request   {visible(handshake.method)} {visible(handshake.target, MAX_HEADER)}{_who(handshake)}")
     yield from _problems(placed[REQUEST], palette)
-    yield f"  response  {_response(handshake)}"
+    yield Line(f"  response  {_response(handshake)}")
     for name in NEGOTIATED:
         item = _ITEMS[name](handshake)
         sign = BAD if placed[name] else item.sign
         colour = {GOOD: palette.good, BAD: palette.bad}.get(sign, palette.dim)
-        yield f"  {colour}{sign}{palette.off} {name:<25} {item.words}"
+        yield Line(f"  {sign} {name:<25} {item.words}", colour, 4)
         yield from _problems(placed[name], palette)
     yield from _problems(placed[OTHER], palette)
     yield from _rest("request", handshake.request_headers, palette)
     yield from _rest("response", handshake.response_headers, palette)
     if handshake.body:
-        yield f"  body      {visible(handshake.body.strip(), MAX_HEADER)}"
+        yield Line(f"  body      {visible(handshake.body.strip(), MAX_HEADER)}")
 
 
 def _placed(problems: tuple[Problem, ...]) -> dict[str, list[Problem]]:
@@ -88,9 +100,9 @@ def _placed(problems: tuple[Problem, ...]) -> dict[str, list[Problem]]:
     return placed
 
 
-def _problems(problems: list[Problem] | tuple[Problem, ...], palette: Palette) -> Iterator[str]:
+def _problems(problems: list[Problem] | tuple[Problem, ...], palette: Palette) -> Iterator[Line]:
     for problem in problems:
-        yield f"      {palette.odd}! {problem.code}  {visible(problem.text, MAX_HEADER)}{palette.off}"
+        yield Line(f"      ! {problem.code}  {visible(problem.text, MAX_HEADER)}", palette.odd)
 
 
 def _who(handshake: Handshake) -> str:
@@ -105,13 +117,12 @@ def _response(handshake: Handshake) -> str:
     return f"{handshake.status} {visible(handshake.reason)}" + (f"   after {after}" if after else "")
 
 
-def _rest(which: str, headers: tuple[tuple[str, str], ...], palette: Palette) -> Iterator[str]:
+def _rest(which: str, headers: tuple[tuple[str, str], ...], palette: Palette) -> Iterator[Line]:
     """The headers that are not negotiated."""
     negotiated = {name.lower() for name in NEGOTIATED}
     for name, value in headers:
         if name.lower() not in negotiated:
-            line = f"{visible(name)}: {visible(value, MAX_HEADER)}"
-            yield f"  {palette.dim}{which:<9} {line}{palette.off}"
+            yield Line(f"  {which:<9} {visible(name)}: {visible(value, MAX_HEADER)}", palette.dim)
 
 
 # --- the five negotiated headers --------------------------------------------------------------------------------

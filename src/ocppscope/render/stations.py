@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, Kind, Message
 from ocppscope.render import eventlines, handshake, jsonl, summary, times
 from ocppscope.render.palette import PLAIN, Palette
-from ocppscope.render.wiretext import clip, pad, visible
+from ocppscope.render.wiretext import clip, columns, pad, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,9 +84,11 @@ def text(stations: Stations, palette: Palette = PLAIN, width: int = 0) -> Iterat
     """A line a station, and below it a line a connection; with line ends."""
     named = stations.by_station()
     names = {name: visible(name, MAX_IDENTITY) for name in named}
-    column = min(max((len(name) for name in names.values()), default=0), MAX_IDENTITY)
+    column = max(map(columns, names.values()), default=0)
     for station, entries in named.items():
-        yield f"{palette.bold}{pad(names[station], column)}{palette.off}  {_station_words(entries)}\n"
+        name, words = pad(names[station], column), _station_words(entries)
+        words = clip(words, max(width - columns(name) - 2, 0)) if width else words
+        yield f"{palette.bold}{name}{palette.off}  {words}\n"
         for entry in entries:
             yield from _connection_lines(entry, palette, width)
 

@@ -18,6 +18,7 @@ from ocppscope.render import eventlines, jsonl, summary, times
 from ocppscope.render.formats import KINDS, SPECIAL, Known, known
 from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.wiretext import clip, pad, visible, visible_bytes
+from ocppscope.render.wiretext import columns as columns_of
 
 MAX_SUMMARY = 240
 """Columns of a summary where the width is not bounded by a terminal."""
@@ -102,8 +103,8 @@ class TextFormat:
         self._nameless = " " * columns.station
         self._action = columns.action
         self._with_id, self._with_latency = bool(columns.id), bool(columns.latency)
-        self._fixed = columns.kind + 4
-        self._room = None if self.style.width else MAX_SUMMARY
+        self._fixed = columns.kind + 5  # and the arrow, and four spaces
+        self._room = 0 if self.style.width else MAX_SUMMARY
         self._starts = {(kind, side): self._start(kind, side) for kind in Kind for side in Side}
         prefix = len(self._clock.show(0)) + (0 if self.style.clock.is_delta else 8)
         self._prefix = prefix + (columns.number + 1 if columns.number else 0) + 1
@@ -142,7 +143,7 @@ class TextFormat:
 
     def room(self, start: int) -> int:
         """Columns that are left after a body's first `start`."""
-        return max(self.style.width - self._prefix - start, 8) if self.style.width else MAX_SUMMARY
+        return max(self.style.width - self._prefix - start, 0) if self.style.width else MAX_SUMMARY
 
     def message(self, message: Message) -> str:
         """Station, direction, kind, action, id, latency, size and summary; problems and JSON below."""
@@ -165,7 +166,7 @@ class TextFormat:
         if tag is not None:
             words = f"[{tag}] {words}"
         if words:
-            room = self._room if self._room is not None else self.room(len(station) + len(middle) + self._fixed)
+            room = self._room or self.room(columns_of(station) + columns_of(middle) + self._fixed)
             if len(words) > room or not words.isascii():
                 words = clip(words, room)
             if tag is not None:
@@ -183,7 +184,7 @@ class TextFormat:
         tag, end, rest = words.partition("]")
         return f"{palette.odd}{tag}{end}{palette.off}{rest}"
 
-    def columns_of(self, id_: str, action: str) -> str:
+    def id_columns(self, id_: str, action: str) -> str:
         """The columns of action and id, as far as they are shown."""
         action = visible(action, MAX_ID * 3)
         both = f"{action:<{self.columns.action}}"
@@ -235,7 +236,9 @@ class TextFormat:
         if not self.started:
             self.start_at(time_ns)
         self._printed_ns = time_ns
-        number = f"#{connection}" if self.columns.number and connection >= 0 else ""
+        number = ""
+        if self.columns.number:
+            number = f" {f'#{connection}' if connection >= 0 else '':>3}"
         if clock.is_delta:
             start = self._clock.show(time_ns, time_ns if printed is None else printed)
         else:
@@ -243,7 +246,7 @@ class TextFormat:
             start = f"{self._clock.show(time_ns, self._first_ns)} {since:>7}"
         day = time_ns // times.DAY
         date = self._date_line(day, time_ns) if day != self._day and clock.needs_date_lines else ""
-        return f"{date}{self._dim}{start} {number:>3}{self._undim} {body}\n"
+        return f"{date}{self._dim}{start}{number}{self._undim} {body}\n"
 
     def start_at(self, time_ns: int) -> None:
         """Where relative times count from: the first packet."""

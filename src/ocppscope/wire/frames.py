@@ -39,6 +39,8 @@ OPCODES = {
 RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
 MAX_CONTROL = 125
 """Payload bytes of a control frame (RFC 6455 §5.5)."""
+MAX_MESSAGE_BYTES = 16 << 20
+"""Payload bytes of one message that are kept; frames beyond it are passed over and said to be."""
 
 UNMASKED, MASKED, COMPRESSED = 1, 2, 2
 """Forms of a whole text frame: unmasked or masked, plus `COMPRESSED` where RSV1 is set."""

@@ -27,7 +27,8 @@ STEPS_KEPT = 1 << 12
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))
 _IN_STRING = _PRINTABLE - frozenset(b'"\\')
-_IN_NAME = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_CAPITAL = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_IN_NAME = _CAPITAL | frozenset(b"abcdefghijklmnopqrstuvwxyz-")  # "-" as in BootNotification-Signed
 _NUMBER = frozenset(b"0123456789.eE+-")
 _WORD = frozenset(b"aeflnrstu")  # the letters of true, false, null
 
@@ -49,13 +50,13 @@ def _header(kind: str, digits: bytes) -> _Rules:
     )
 
 
-def _named(before: str, chars: frozenset[int], after: str) -> _Rules:
+def _string(before: str, first: frozenset[int], chars: frozenset[int], after: str) -> _Rules:
     """A string between `before` and the comma that leads to `after`."""
-    inside = f"in {before}"
     return (
-        (before, frozenset(b'"'), inside),
-        (inside, chars, inside),
-        (inside, frozenset(b'"'), f"end {before}"),
+        (before, frozenset(b'"'), f"first {before}"),
+        (f"first {before}", first, f"in {before}"),
+        (f"in {before}", chars, f"in {before}"),
+        (f"in {before}", frozenset(b'"'), f"end {before}"),
         (f"end {before}", frozenset(b","), after),
         (after, frozenset(b" "), after),
     )
@@ -85,9 +86,10 @@ _RULES: _Rules = (
     *_header("call", b"26"),
     *_header("result", b"3"),
     *_header("error", b"45"),
-    *_named("call rest", _IN_NAME, "payload"),
-    *_named("error rest", _IN_NAME, "description"),
-    *_named("description", _IN_STRING, "payload"),
+    *_string("call rest", _CAPITAL, _IN_NAME, "payload"),
+    *_string("error rest", _CAPITAL, _IN_NAME, "description"),
+    *_string("description", _IN_STRING, _IN_STRING, "payload"),
+    ("first description", frozenset(b'"'), "end description"),
     ("result rest", frozenset(b"{"), "object"),
     ("payload", frozenset(b"{"), "object"),
     ("object", frozenset(b" "), "object"),

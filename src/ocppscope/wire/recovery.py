@@ -172,6 +172,7 @@ class Recovery:
         self._complete = history is not None and len(history) < WINDOW  # the history has a beginning
         known = history or b""
         self._ids = [0, 0]  # UUIDs seen in a row: of answers, of calls
+        self._compact = 0  # texts in a row without a blank before the id
         self._sends = False
         self._note_ids(known)
         self._tape: Cells = np.frombuffer(known, np.uint8).astype(np.int32)
@@ -394,7 +395,11 @@ class Recovery:
 
     def _customary(self, allowed: list[int]) -> list[int]:
         """The same with an id of the form that all ids have had, if it can be one; a SEND only if there are some."""
-        if len(allowed) < len(_UUID) + 5 or allowed[3] != 1 << _QUOTE:
+        if len(allowed) < len(_UUID) + 5 or not allowed[3] & 1 << _QUOTE:
+            return allowed
+        if self._compact >= MIN_IDS:
+            allowed = [*allowed[:3], 1 << _QUOTE, *allowed[4:]]
+        if allowed[3] != 1 << _QUOTE:
             return allowed
         if allowed[1].bit_count() > 1 and not self._sends:
             allowed = [allowed[0], allowed[1] & ~(1 << _SEND), *allowed[2:]]
@@ -468,7 +473,8 @@ class Recovery:
 
     def _note_ids(self, text: bytes) -> None:
         """Counts the ids of calls and of answers that are UUIDs of version 4; one that is not ends the count."""
-        for digit, id_ in _ID.findall(text):
+        for digit, blank, id_ in _ID.findall(text):
+            self._compact = -1 if blank or self._compact < 0 else self._compact + 1
             self._sends |= digit == b"6"
             call = digit == b"2"
             usual = self._ids[call] >= 0 and _UUID_TEXT.fullmatch(id_)
@@ -509,12 +515,12 @@ _UUID = tuple(_FORMS[place] for place in 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx"'
 _ID_LENGTH = len(_UUID) - 1
 _ID_PLACE = slice(4, 4 + _ID_LENGTH)
 _UUID_TEXT = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-_ID = re.compile(rb'\[([2-6]),\s?"([^"\x00]{1,64})",')
+_ID = re.compile(rb'\[([2-6]),(\s?)"([^"\x00]{1,64})",')
 
 
 def ids_of(history: bytes) -> set[bytes]:
     """The UUIDs by which messages in a history go."""
-    return {id_ for _, id_ in _ID.findall(history) if _UUID_TEXT.fullmatch(id_)}
+    return {id_ for _, _, id_ in _ID.findall(history) if _UUID_TEXT.fullmatch(id_)}
 
 
 _FRAME = re.compile(rb'\[[2-6],\s?"')

@@ -11,20 +11,28 @@ chain of frames reads well, judged on bytes alone, so that the result does not d
 
 from __future__ import annotations
 
-import re
-import zlib
 from bisect import bisect_left, bisect_right
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ocppscope.model import Origin, Problem, Side, Text
-from ocppscope.wire.frames import CLOSE, CONTINUATION, MAX_CONTROL, OPCODES, RSV1, TEXT, Header, read_header, unmask
+from ocppscope.wire.frames import (
+    CLOSE,
+    CONTINUATION,
+    MAX_CONTROL,
+    MAX_MESSAGE_BYTES,
+    OPCODES,
+    RSV1,
+    TEXT,
+    Header,
+    read_header,
+    unmask,
+)
+from ocppscope.wire.search import FrameFinder
 
 if TYPE_CHECKING:
     from ocppscope.wire.inflate import Inflater
 
-MAX_MESSAGE_BYTES = 16 << 20
-"""Payload bytes of one message that are kept; frames beyond it are passed over and said to be."""
 MAX_BELIEVABLE = 1 << 28
 """A frame length from which the header is taken for garbage instead of for a huge frame."""
 MAX_SEARCH_BYTES = 1 << 18
@@ -33,19 +41,7 @@ MAX_NAMED_PACKETS = 64
 """Packets that one message names as its origin; of more, the first ones and the last."""
 MAX_FRAME_PROBLEMS = 16
 """Problems stated of one message."""
-MAX_CHAIN = 16
-"""Frames in a row that are looked at to find out whether frames start at a position."""
-ENOUGH_EVIDENCE = 4
-"""What a chain of frames must score before it is believed: an OCPP text does, two compressed texts do."""
 
-_OCPP_START = re.compile(rb'\s*\[\s*[2-6]\s*,\s*["0-9-]')
-_OCPP_PREFIX_BYTES = 5
-_PLAIN = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]*")
-_STRONG_BYTES = 14 + 16  # the longest header, and what is looked at of a text
-_FRAME_STARTS = (
-    re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x00-\x7f]|\Z)"),
-    re.compile(rb"[\x00-\x02\x40-\x42\x80-\x82\x88-\x8a\xc0-\xc2](?:[\x80-\xff]|\Z)"),
-)
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
@@ -107,13 +103,12 @@ class Reader:
         "_buffer",
         "_damage",
         "_ends",
+        "_finder",
         "_inflater",
         "_judged",
-        "_known",
         "_marks",
         "_message",
         "_pass_over",
-        "_strong_from",
         "_unread",
         "idle",
         "masked",
@@ -128,7 +123,7 @@ class Reader:
         self.masked = side is Side.STATION
         self.state = State.SYNCED if synced else State.SEARCHING
         self.idle = synced
-        self._known = synced  # that these bytes are WebSocket at all
+        self._finder = FrameFinder(masked=self.masked, inflates=inflater is not None, known=synced)
         self._inflater = inflater
         self._buffer = bytearray()
         self._marks: list[tuple[int, int]] = []  # (time, packet) of each piece in the buffer
@@ -136,7 +131,6 @@ class Reader:
         self._message: _Open | None = None
         self._damage: list[tuple[int, int]] = []  # holes in the buffer: (start, length)
         self._pass_over = 0  # payload bytes of an oversized frame still to come
-        self._strong_from = 0  # while searching: where in the buffer to look on for an OCPP text
         self._unread: tuple[int, int] = (0, 0)  # while searching: bytes given up so far, and the time of the first
         self._judged = False
 
@@ -206,7 +200,7 @@ class Reader:
     def _lose_sync(self) -> None:
         self.state = State.SEARCHING
         self.idle = False
-        self._strong_from = 0
+        self._finder.forget()
 
     def _break_off(self, time_ns: int) -> None:
         """The fragments of a message whose rest will not be read."""
@@ -232,7 +226,7 @@ class Reader:
         self._marks.clear()
         self._ends.clear()
         self._damage.clear()
-        self._strong_from = 0
+        self._finder.forget()
 
     # --- frames -----------------------------------------------------------------------------------------------
 
@@ -268,7 +262,7 @@ class Reader:
             self._marks = self._marks[first:]
             self._ends = [end - count for end in self._ends[first:]]
             self._damage = [(start - count, length) for start, length in self._damage if start + length > count]
-            self._strong_from = max(0, self._strong_from - count)
+            self._finder.moved(count)
 
     def _origin(self, start: int, stop: int) -> Origin:
         """Where the bytes of the buffer from `start` to `stop` came from."""
@@ -479,118 +473,21 @@ class Reader:
     # --- searching --------------------------------------------------------------------------------------------
 
     def _search(self, *, final: bool) -> bool:
-        """Looks for the first position from which frames read well; gives up what lies before it.
-
-        A position that cannot be judged yet is waited for, unless an OCPP text starts behind it: then it was none.
-        """
-        begins = _FRAME_STARTS[self.masked].search
-        buffer = self._buffer
-        at, undecided = 0, None
-        while found := begins(buffer, at):
-            at = found.start()
-            if undecided is None:
-                score = self._chain(at, final=final)
-                if score is None:
-                    undecided = at
-                    at = max(at, self._strong_from - 1)
-                elif score >= ENOUGH_EVIDENCE:
-                    return self._found(at)
-            elif self._is_ocpp(at):
-                return self._found(at)
-            at += 1
-        if undecided is None:
-            undecided = 0 if final else len(buffer)
-        self._strong_from = max(0, len(buffer) - _STRONG_BYTES)
-        self._skip(undecided)
-        if len(buffer) > MAX_SEARCH_BYTES:
-            self._skip(len(buffer) // 2)
-        return False
-
-    def _found(self, at: int) -> bool:
+        """Looks for the start of a frame; gives up what lies before it. Whether one was found."""
+        at, found = self._finder.find(self._buffer, final=final)
         self._skip(at)
-        self._tell_unread()
-        self.state = State.SYNCED
-        self._known = True
-        return True
+        if found:
+            self._tell_unread()
+            self._finder.known = True
+            self.state = State.SYNCED
+        elif len(self._buffer) > MAX_SEARCH_BYTES:
+            self._skip(len(self._buffer) // 2)
+        return found
 
     def _skip(self, count: int) -> None:
         if count:
             self._give_up(count, self._marks[0][0])
             self._consume(count)
-
-    def _is_ocpp(self, at: int) -> bool:
-        """Whether a frame at `at` is beyond doubt the start of an OCPP text."""
-        header = read_header(self._buffer, at)
-        return header is not None and self._evidence(header, at) == ENOUGH_EVIDENCE
-
-    def _chain(self, at: int, *, final: bool) -> int | None:
-        """The evidence that frames start at `at`; None where more bytes are needed to tell."""
-        score = 0
-        size = len(self._buffer)
-        for place in range(MAX_CHAIN):
-            if at == size:
-                return score if final else None
-            header = read_header(self._buffer, at)
-            if header is None:
-                return 0 if final or not self._could_start(at) else None
-            weight = self._evidence(header, at)
-            if weight is None and not final:
-                return None
-            if not weight and (place == 0 or weight is None or not self._is_neutral(header)):
-                return 0
-            score += weight or 0
-            if score >= ENOUGH_EVIDENCE:
-                return score
-            at += header.size + header.length
-            if at > size:
-                return 0 if final else None
-        return 0
-
-    def _is_neutral(self, header: Header) -> bool:
-        """Whether a header that proves nothing may yet stand in a chain."""
-        good = header.minimal and bool(header.mask) == self.masked and not header.rsv & ~RSV1
-        return good and header.opcode in OPCODES and header.length <= MAX_MESSAGE_BYTES
-
-    def _could_start(self, at: int) -> bool:
-        """Whether an incomplete header at `at` may still become a good one."""
-        first = self._buffer[at]
-        masked = at + 1 >= len(self._buffer) or bool(self._buffer[at + 1] & 0x80) == self.masked
-        return first & 0x0F in OPCODES and not first & 0x30 and masked
-
-    def _evidence(self, header: Header, at: int) -> int | None:
-        """How much a header at `at` looks like one: 0 not at all, `ENOUGH_EVIDENCE` certainly; None: too early."""
-        if not self._is_neutral(header) or not header.length or not header.fin:
-            return self._text_evidence(header, at) if header.opcode == TEXT and self._is_neutral(header) else 0
-        if header.control:
-            return int(header.length <= MAX_CONTROL and not header.rsv)
-        if header.rsv:
-            return self._compressed_evidence(header, at) if header.opcode == TEXT else 0
-        return self._text_evidence(header, at) if header.opcode == TEXT else 0
-
-    def _text_evidence(self, header: Header, at: int) -> int | None:
-        if header.rsv:
-            return 0
-        start, stop = at + header.size, at + header.size + header.length
-        head = unmask(self._buffer[start : min(stop, start + 16)], header.mask)
-        if _OCPP_START.match(head):
-            return ENOUGH_EVIDENCE
-        if self._known and header.length and header.fin:
-            if not _PLAIN.fullmatch(head):
-                return 0
-            if stop > len(self._buffer):
-                return None
-            payload = unmask(self._buffer[start:stop], header.mask)
-            return 2 * int(_PLAIN.fullmatch(payload) is not None and _is_utf8(payload))
-        return None if len(head) < min(header.length, _OCPP_PREFIX_BYTES) else 0
-
-    def _compressed_evidence(self, header: Header, at: int) -> int | None:
-        """A compressed text is likely where it inflates, over an unknown context, to what may begin as JSON does."""
-        if self._inflater is None:
-            return 0
-        start, stop = at + header.size, at + header.size + header.length
-        if len(self._buffer) < stop:
-            return None
-        return 2 * int(may_be_deflated_json(unmask(self._buffer[start:stop], header.mask)))
 
 
 def read_close(payload: bytes) -> tuple[int | None, str, list[Problem]]:
@@ -606,16 +503,6 @@ def read_close(payload: bytes) -> tuple[int | None, str, list[Problem]]:
     if not _is_utf8(payload[2:]):
         problems.append(_REASON_NOT_UTF8)
     return code, payload[2:].decode("utf-8", "replace"), problems
-
-
-def may_be_deflated_json(payload: bytes) -> bool:
-    """Whether a payload is deflate data (RFC 7692 §7.2.2) whose text begins with `[` or with something unknown."""
-    inflater = zlib.decompressobj(-15, zdict=bytes(32768))
-    try:
-        text = inflater.decompress(payload + b"\x00\x00\xff\xff", 1 << 16)
-    except zlib.error:
-        return False
-    return text[:1] in (b"[", b"\x00") and not inflater.eof
 
 
 def _is_utf8(octets: bytes) -> bool:

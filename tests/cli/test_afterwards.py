@@ -1,0 +1,88 @@
+"""What is said when there is no OCPP, or not all of it."""
+
+import pytest
+
+from support_captures import Packet, pcap_bytes, pcap_header
+from support_cli import CAPTURES, START_NS, Session, run, write
+
+TLS = b"\x16\x03\x01\x00\x10" + bytes(16)
+
+
+def notes(path):
+    done = run(path)
+    assert (done.code, done.out) == (0, "")
+    return done.err
+
+
+def test_no_packets(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap_header())
+    assert notes(path) == "note: the capture holds no packets at all\n"
+
+
+def test_tls_without_keys(tmp_path):
+    told = notes(write(tmp_path / "a.pcap", Session().send(0, TLS)))
+    assert "no OCPP here; the capture holds 3 packets: 3 TCP" in told
+    assert "1 TLS connection (10.0.0.1:50000 → 10.0.0.2:9000) whose content cannot be read" in told
+
+
+def test_plain_http(tmp_path):
+    session = Session().send(0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").send(1, b"HTTP/1.1 200 OK\r\n\r\n")
+    assert "1 HTTP connection (10.0.0.1:50000 → 10.0.0.2:9000) without an upgrade" in notes(
+        write(tmp_path / "a.pcap", session)
+    )
+
+
+def test_other_websockets(tmp_path):
+    done = run(write(tmp_path / "a.pcap", Session().upgrade(path="/chat", protocol="chat").say(0, "hello")))
+    assert "--all-websockets" in done.err
+
+
+def test_other_tcp(tmp_path):
+    assert "1 other TCP connection" in notes(
+        write(tmp_path / "a.pcap", Session().send(0, b"SSH-2.0-OpenSSH_9.2\r\n"))
+    )
+
+
+def test_unknown_link_type(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap_bytes([Packet(START_NS, bytes(60))], linktype=147))
+    assert "link type 147 is not understood, of 1 packets" in notes(path)
+
+
+def test_cut_packets(tmp_path):
+    packets = [Packet(packet.time_ns, packet.data[:40], len(packet.data)) for packet in Session().upgrade().packets]
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap_bytes(packets))
+    assert "tcpdump -s 0" in notes(path)
+
+
+def test_lost_bytes_are_named():
+    told = run(CAPTURES / "capture_loss.pcap").err
+    assert "bytes missing in the capture" in told
+    assert run("-q", CAPTURES / "capture_loss.pcap").err == ""
+
+
+def test_refused_connections_point_to_the_negotiation(tmp_path):
+    request = b"GET /ocpp/CP-1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    protocol = b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+    session = Session().send(0, request + protocol).send(1, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    done = run(write(tmp_path / "a.pcap", session))
+    assert " REFUSED " in done.out
+    assert "stations --handshake" in done.err
+
+
+@pytest.mark.parametrize("cut", [10, 300])
+def test_a_file_that_ends_in_the_middle_of_a_packet(tmp_path, cut):
+    path = tmp_path / "a.pcap"
+    path.write_bytes((CAPTURES / "ipv6.pcap").read_bytes()[:-cut])
+    done = run(path)
+    assert done.code == 0
+    assert "BootNotification" in done.out
+    assert done.err.startswith("note: ")
+
+
+def test_notices_are_shown_as_text(tmp_path):
+    path = tmp_path / "a\x1b[2J.pcap"
+    path.write_bytes((CAPTURES / "ipv6.pcap").read_bytes()[:-10])
+    assert "\x1b" not in run(path).err
