@@ -31,9 +31,12 @@ from ocppscope.wire.connection import Phase
 from ocppscope.wire.frames import MASKED, apply_mask, whole_frames
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
-from ocppscope.wire.tcp import MAX_JUMP, MODULUS, Segment
+from ocppscope.wire.order import NOT_EXPECTED, Row, smooth_flows
+from ocppscope.wire.tcp import MODULUS, Segment
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ocppscope.wire.link import Ints, Segments
 
 MAX_EMBRYOS = 1 << 14
@@ -154,59 +157,83 @@ class Engine:
     def _segments(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> None:
         """The segments that somebody looks at, in capture order.
 
-        The first branch is the ordinary case, an in-order segment that holds one whole text frame or nothing: it does
-        what `_unusual` would do, without the detours.
+        A segment of a smooth flow, or one that is in order by itself, goes straight to its reader, and a whole text
+        frame in it straight to its dialogue. That is what `_unusual` would do, without the detours.
         """
         data = bytes(segments.data)
+        way = slots[rows] * 2 + segments.direction[rows]
+        after = (segments.seq[rows] + segments.length[rows]) & MODULUS
+        smooth = self._smooth_rows(data, segments, slots, rows, after)
+        visited = np.flatnonzero(~smooth | (segments.length[rows] > 0))
+        rows, smooth = rows[visited], smooth[visited]
         start, length, packets = segments.payload[rows], segments.length[rows], segments.packet[rows]
-        seq, flags, missing = segments.seq[rows], segments.flags[rows], segments.missing[rows]
-        ways = slots[rows] * 2 + segments.direction[rows]
-        odd = ((flags & (FIN | SYN | RST)) | missing) != 0
         form, body = whole_frames(data, start, length)
         columns = zip(
-            _integers(np.where(odd, ~ways, ways)),  # negative: no lane will do
-            _integers(seq),
-            _integers((seq + length) & MODULUS),
-            _integers(segments.ack[rows]),
+            _integers(way[visited]),
+            _integers(np.where(smooth, -1, rows)),
+            _integers(after[visited]),
             _integers(start),
             _integers(start + length),
             _integers(form),
             _integers(body),
             _integers(block.time_ns[packets]),
             _integers(packets + block.first_packet),
-            _integers(rows),
             strict=True,
         )
         lanes, append, stalled = self._lanes, self._events.append, self._stalled
-        for way, seq_, after, ack, at, stop, form_, body_, time_ns, packet, row in columns:
+        for way_, row, after_, at, stop, form_, body_, time_ns, packet in columns:
             if stalled:
                 self._expire(time_ns)
-            lane = lanes.get(way)
-            if lane is not None:
-                half, expected = lane.half, lane.peer.next
-                if seq_ == half.next and (ack == expected or (ack - expected) & MODULUS > MAX_JUMP):
-                    half.next = after
-                    if form_ == lane.form and lane.reader.idle:
-                        payload = data[body_:stop]
-                        if form_ == MASKED:
-                            half.tail_mask = mask = data[body_ - 4 : body_]
-                            payload = apply_mask(payload, mask)
-                        half.tail = payload
-                        message = lane.quick(payload, time_ns, packet, stop - at, False)
-                        if message is not None:
-                            append(message)
-                        else:
-                            lane.read_closely(payload, time_ns, packet, stop - at)
-                    elif at != stop:
-                        half.tail, half.tail_mask = data[at:stop], b""
-                        message = lane.read_frames(half.tail, form_, body_ - at, time_ns, packet)
-                        if message is not None:
-                            append(message)
+            lane = lanes.get(way_)
+            if row >= 0:
+                segment = _segment(segments, data, row, time_ns, packet)
+                if lane is None or not lane.is_next(segment):
+                    self._unusual(way_ >> 1, segment, data, int(segments.ip[row]))
                     continue
-            slot, direction = divmod(way if way >= 0 else ~way, 2)
-            flag, cut = int(segments.flags[row]), int(segments.missing[row])
-            segment = Segment(direction, seq_, ack, flag, data[at:stop], cut, time_ns, packet)
-            self._unusual(slot, segment, data, int(segments.ip[row]))
+                lane.half.next = after_
+                if at == stop:
+                    continue
+                lane.half.tail = segment.data
+            assert lane is not None
+            if form_ == lane.form and lane.reader.idle:
+                payload = data[body_:stop]
+                if form_ == MASKED:
+                    payload = apply_mask(payload, data[body_ - 4 : body_])
+                message = lane.quick(payload, time_ns, packet, stop - at, False)
+                if message is not None:
+                    append(message)
+                else:
+                    lane.read_closely(payload, time_ns, packet, stop - at)
+            else:
+                message = lane.read_frames(data[at:stop], form_, body_ - at, time_ns, packet)
+                if message is not None:
+                    append(message)
+
+    def _smooth_rows(
+        self, data: bytes, segments: Segments, slots: Ints, rows: Ints, after: Ints
+    ) -> NDArray[np.bool_]:
+        """Which rows belong to flows that are smooth in this block; moves their connections to the block's end."""
+        odd = ((segments.flags[rows] & (FIN | SYN | RST)) | segments.missing[rows]) != 0
+        slot, direction = slots[rows], segments.direction[rows]
+        found = smooth_flows(Row(slot, direction, segments.seq[rows], after, segments.ack[rows], odd), self._expected)
+        for number, final in zip(found.slots.tolist(), found.last.tolist(), strict=True):
+            for side, row in enumerate(final):
+                if row >= 0:
+                    half = self._lanes[number * 2 + side].half
+                    half.next = int(after[row])
+                    at, length = int(segments.payload[rows[row]]), int(segments.length[rows[row]])
+                    half.tail = data[at : at + length]
+        return found.rows
+
+    def _expected(self, slot: int) -> tuple[int, int]:
+        """The next sequence numbers of a flow that has lanes."""
+        lane = self._lanes.get(slot * 2)
+        if lane is None:
+            return NOT_EXPECTED, NOT_EXPECTED
+        first, second = lane.half.next, lane.peer.next
+        assert first is not None
+        assert second is not None
+        return first, second
 
     def _unusual(self, slot: int, segment: Segment, data: bytes, ip: int) -> None:
         track = self._tracks.get(slot)
@@ -326,6 +353,20 @@ class Engine:
             StreamGap(self._now, -1, Side.STATION, None, f"{count} packets were dropped at the source")
         )
         return self._take_events()
+
+
+def _segment(segments: Segments, data: bytes, row: int, time_ns: int, packet: int) -> Segment:
+    at, length = int(segments.payload[row]), int(segments.length[row])
+    return Segment(
+        int(segments.direction[row]),
+        int(segments.seq[row]),
+        int(segments.ack[row]),
+        int(segments.flags[row]),
+        data[at : at + length],
+        int(segments.missing[row]),
+        time_ns,
+        packet,
+    )
 
 
 def _integers(column: Ints) -> array[int]:

@@ -27,6 +27,8 @@ from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
 from ocppscope.wire.frames import CLOSE, COMPRESSED, MASKED, UNMASKED, unmask
 from ocppscope.wire.judge import Judge
+from ocppscope.wire.link import FIN, RST, SYN
+from ocppscope.wire.tcp import MAX_JUMP, MODULUS, Segment
 from ocppscope.wire.websocket import Control
 
 if TYPE_CHECKING:
@@ -92,11 +94,18 @@ class Lane:
         assert dialogue is not None
         self._track = track
         self.half = track.observer.assembler.halves[direction]
-        self.half.tail_mask = b""
         self.peer = track.observer.assembler.halves[1 - direction]
         self.reader = reader
         self.form = MASKED if reader.masked else UNMASKED
         self.quick = dialogue.speakers[reader.side].quick
+
+    def is_next(self, segment: Segment) -> bool:
+        """Whether a segment continues its direction exactly and acknowledges nothing that was not captured."""
+        if segment.seq != self.half.next or segment.missing or segment.flags & (FIN | SYN | RST):
+            return False
+        assert self.peer.next is not None
+        ahead = (segment.ack - self.peer.next) & MODULUS
+        return not ahead or ahead > MAX_JUMP
 
     def read_closely(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> None:
         """A whole text frame whose message is not an ordinary one."""

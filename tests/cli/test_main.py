@@ -60,8 +60,6 @@ def test_start_loads_nothing_that_decodes(arguments):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell):
-    if shell == "bash" and subprocess.run(["bash", "-c", "true"], check=False).returncode:
-        pytest.skip("bash is not installed")
     shown = run_main("completion", shell)
     assert shown.code == 0
     assert "_OCPPSCOPE_COMPLETE" in shown.out
@@ -151,6 +149,15 @@ def test_our_own_failures_are_no_traceback_unless_asked_for(monkeypatch):
         main.exit_code(fail)
 
 
+def test_debug_may_stand_on_either_side_of_the_command(monkeypatch):
+    monkeypatch.setattr("ocppscope.cli.run.run_log", lambda request: 1 / 0)
+    monkeypatch.delenv("OCPPSCOPE_DEBUG", raising=False)
+    assert run("log", CAPTURE).code == main.OUR_FAULT
+    for arguments in (["--debug", "log", CAPTURE], ["log", "--debug", CAPTURE]):
+        with pytest.raises(ZeroDivisionError):
+            run(*arguments)
+
+
 # --- pipes and signals ------------------------------------------------------------------------------------------
 
 
@@ -207,7 +214,7 @@ def test_follow_shows_what_is_added(tmp_path):
         assert b"--" in process.stdout.readline()
         assert b"OPEN" in process.stdout.readline()
         session.say(0, '[2,"1","Heartbeat",{}]')
-            with path.open("ab") as file:
+        with path.open("ab") as file:
             file.write(b"".join(map(pcap_record, session.packets[before:])))
         assert b"Heartbeat" in process.stdout.readline()
         process.send_signal(signal.SIGINT)

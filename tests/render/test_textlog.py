@@ -74,6 +74,13 @@ def test_a_line():
     ]
 
 
+def test_a_message_without_a_payload_shows_its_text():
+    for text in (b"[2]", b'[2,"a1","Heartbeat"]', b"[3]", b"[4]", b"[]"):
+        assert lines(message(text, kind=Kind(max(text[1] - 48, 0) if text[1:2].isdigit() else 0)))[1].endswith(
+            text.decode()
+        )
+
+
 def test_a_new_day_has_a_line():
     shown = lines(message(), message(time_ns=NS + 12 * 3600 * 10**9))
     assert shown[2] == "-- 2026-11-23 (UTC)"
@@ -215,7 +222,7 @@ def test_the_ends_of_connections():
         in shown[1]
     )
     assert shown[2].endswith(
-        "← CLOSED     by the CSMS, Close 1001 (going away) \"bye\", after 2.00s, 2 messages from the station, "
+        "← CLOSED     by the CSMS, Close 1001 (going away) \"bye\", after 2.00s, messages: 2 from the station, "
         "3 from the CSMS, without answer: Heartbeat"
     )  # fmt: skip
     still = ConnectionClosed(NS, connection(upgrade(), close_how="end of capture"))

@@ -217,7 +217,7 @@ honest = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(st.binary(max_size=20), made_up, honest), max_size=5), st.binary(max_size=3))
 @example([b"\x81\x7e\x00\x7e" + bytes(126)], b"")
 def test_as_the_exact_reader(segments: list[bytes], around: bytes) -> None:

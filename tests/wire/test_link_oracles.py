@@ -86,7 +86,7 @@ def by_scapy(packet: Packet) -> tuple[object, ...]:
     return (*ends, segment.seq, segment.ack, int(segment.flags), payload)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(below, st.one_of(four, six), six_extensions, tcp_layer, st.binary(max_size=60), st.integers(0, 20))
 def test_as_scapy_dissects(
     tags: list[type[Packet]],
@@ -108,7 +108,7 @@ def test_as_scapy_dissects(
     assert row.missing == 0
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(st.binary(min_size=1, max_size=3000), st.integers(1, 60), st.randoms(use_true_random=False), st.booleans())
 def test_fragments_that_scapy_makes(payload: bytes, eighths: int, shuffle: random.Random, sixth: bool) -> None:
     segment = TCP(sport=1, dport=2, seq=3, flags="PA") / Raw(payload)

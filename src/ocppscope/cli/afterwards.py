@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocppscope.model import Flow
 from ocppscope.render.wiretext import visible
 from ocppscope.wire.connection import Phase
 
@@ -111,9 +112,14 @@ def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:
         yield f"{_count(summary, phase, 'other TCP connection', other)}: nothing in them reads as WebSocket"
 
 
+def _likely(flow: Flow) -> Flow:
+    """Where nobody knows who opened a connection, the lower port is taken for the server's."""
+    return flow if flow.server.port <= flow.client.port else Flow(flow.server, flow.client)
+
+
 def _count(summary: Summary, phase: Phase, what: str, count: int | None = None) -> str:
     """`3 TLS connections (10.0.0.1:50000 → 10.0.0.2:443, …)`."""
     count = summary.flows[phase] if count is None else count
-    flows = summary.examples[phase][:3]
+    flows = [_likely(flow) for flow in summary.examples[phase][:3]]
     examples = ", ".join(map(str, flows)) + (", …" if count > len(flows) else "")
     return f"{count:,} {what}{'' if count == 1 else 's'} ({examples})"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ocppscope.cli.parameters import set_debug
 from ocppscope.errors import OcppscopeError
 
 if TYPE_CHECKING:
@@ -99,11 +100,6 @@ def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-def _set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
-    if wanted:
-        os.environ["OCPPSCOPE_DEBUG"] = "1"
-
-
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -115,7 +111,7 @@ def _set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None
     help="Print the version.",
 )  # fmt: skip
 @click.option(
-    "--debug", is_flag=True, is_eager=True, expose_value=False, callback=_set_debug,
+    "--debug", is_flag=True, is_eager=True, expose_value=False, callback=set_debug,
     help="Show a traceback when ocppscope itself fails; as OCPPSCOPE_DEBUG=1.",
 )  # fmt: skip
 def cli() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import signal
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left
 from contextlib import suppress
 from itertools import chain
 from multiprocessing import get_context
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from ocppscope.render.formats import LogFormat
 
 CLOSE = 8
+THE_END = 1 << 40
+"""Above every packet number."""
 PIPE_BYTES = 1 << 20
 WORKER_EXIT_SECONDS = 5
 
@@ -94,7 +96,7 @@ def _work(pipe: Pipe, request: LogRequest, form: LogFormat, share: tuple[int, in
             if len(block.time_ns):
                 packer.passed(int(block.time_ns[0]), int(block.time_ns[-1]), events)
             pipe.send(packer.pack(events, reader.progress))
-        pipe.send(packer.pack(engine.finish(), reader.progress))
+        pipe.send(packer.pack(engine.finish(), reader.progress, ending=True))
         pipe.send(Ending(engine.summary, reader.notices, bool(reader.secrets)))
 
 
@@ -110,6 +112,7 @@ class _Packer:
         self._key = 0
         self._until = 0
         self._first: int | None = None
+        self._firsts: dict[int, int] = {}  # first packet of each connection
 
     def passed(self, first_ns: int, last_ns: int, events: list[Event]) -> None:
         """The packets of a block were of these times."""
@@ -117,8 +120,8 @@ class _Packer:
             self._first = first_ns
         self._until = max(self._until, last_ns)
 
-    def pack(self, events: list[Event], progress: tuple[int, int | None]) -> Batch:
-        """The next events."""
+    def pack(self, events: list[Event], progress: tuple[int, int | None], *, ending: bool = False) -> Batch:
+        """The next events; with `ending` those of the end of the capture, connection by connection."""
         keys, packets, times, connections = array("q"), array("q"), array("q"), array("q")
         bodies: list[str | Event | None] = []
         key, packet, message_of, needle = self._key, 0, self._form.message, self._needle
@@ -129,6 +132,7 @@ class _Packer:
                 number = event.connection
             elif isinstance(event, ConnectionOpened | ConnectionClosed):
                 body, number = event, event.connection.number
+                self._firsts[number] = event.connection.first_packet
                 self._form.seen(event.connection)
                 if needle is not None:
                     needle.seen(event.connection)
@@ -139,7 +143,7 @@ class _Packer:
             time_ns = event.time_ns
             if time_ns > key:
                 key, packet = time_ns, 0
-            packet = max(packet, _last_packet(event))
+            packet = max(packet, THE_END + self._firsts.get(number, 0) if ending else _last_packet(event))
             keys.append(key)
             packets.append(packet)
             times.append(time_ns)
@@ -266,8 +270,8 @@ class _Feed:
         )
 
     def release(self, until_ns: int | None) -> list[Entry]:
-        """Hands out what is not later than `until_ns`, or everything."""
-        count = len(self._keys) if until_ns is None else bisect_right(self._keys, until_ns)
+        """Hands out what is earlier than `until_ns`, or everything."""
+        count = len(self._keys) if until_ns is None else bisect_left(self._keys, until_ns)
         run = self._entries[:count]
         del self._entries[:count], self._keys[:count]
         return run

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -78,6 +79,12 @@ class Seconds(_Parameter):
         return round(seconds * 1e9)
 
 
+def set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """A callback of `--debug`: our own failures show a traceback."""
+    if wanted:
+        os.environ["OCPPSCOPE_DEBUG"] = "1"
+
+
 def reading(function: F) -> F:
     """The options of every command that reads captures."""
     for option in reversed(
@@ -105,6 +112,7 @@ def reading(function: F) -> F:
                 default="auto",
                 help="Colours; auto (the default) means on a terminal, unless NO_COLOR is set.",
             ),
+            click.option("--debug", is_flag=True, hidden=True, expose_value=False, is_eager=True, callback=set_debug),
             click.option("-q", "--quiet", is_flag=True, help="No progress and no notices on stderr."),
         )
     ):

@@ -181,10 +181,10 @@ def close_words(code: int | None, reason: str) -> str:
 
 
 def count_words(messages: tuple[int, int]) -> str:
-    """`12 messages from the station, 14 from the CSMS`."""
+    """`messages: 12 from the station, 14 from the CSMS`."""
     if not any(messages):
         return "no messages"
-    return f"{messages[0]:,} messages from the station, {messages[1]:,} from the CSMS"
+    return f"messages: {messages[0]:,} from the station, {messages[1]:,} from the CSMS"
 
 
 def _frame(log: TextFormat, frame: ControlFrame) -> str | None:

@@ -22,20 +22,20 @@ NEGOTIATED = (VERSION, KEY, ACCEPT, PROTOCOL, EXTENSIONS)
 REQUEST, OTHER = "request", "other"
 
 PLACES = {
-    "http.websocket-version": VERSION,
-    "http.key": KEY,
-    "http.accept": ACCEPT,
-    "http.protocol": PROTOCOL,
-    "http.extension": EXTENSIONS,
-    "http.deflate": EXTENSIONS,
-    "http.identity": REQUEST,
-    "http.basic": REQUEST,
-    "http.user": REQUEST,
-    "http.method": REQUEST,
-    "http.version": REQUEST,
-    "http.target": REQUEST,
+    "websocket-version": VERSION,
+    "key-": KEY,
+    "accept-": ACCEPT,
+    "protocol-": PROTOCOL,
+    "extension-": EXTENSIONS,
+    "deflate-": EXTENSIONS,
+    "identity-": REQUEST,
+    "basic-": REQUEST,
+    "user-": REQUEST,
+    "method": REQUEST,
+    "version": REQUEST,
+    "target": REQUEST,
 }
-"""Beginning of a problem's code → the line that it is told below."""
+"""How the name of a problem of the layer "http" begins → the line that it is told below."""
 GOOD, BAD, NONE = "✓", "✗", "-"
 MAX_HEADER = 300
 """Characters of a header that are shown."""
@@ -95,7 +95,8 @@ def _body(connection: Connection, palette: Palette) -> Iterator[Line]:
 def _placed(problems: tuple[Problem, ...]) -> dict[str, list[Problem]]:
     placed: dict[str, list[Problem]] = {place: [] for place in (*NEGOTIATED, REQUEST, OTHER)}
     for problem in problems:
-        place = next((PLACES[code] for code in PLACES if problem.code.startswith(code)), OTHER)
+        name = problem.code.removeprefix("http.")
+        place = next((PLACES[start] for start in PLACES if name.startswith(start)), OTHER)
         placed[place].append(problem)
     return placed
 

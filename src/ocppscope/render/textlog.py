@@ -204,7 +204,7 @@ class TextFormat:
             if kind in (Kind.CALLERROR, Kind.CALLRESULTERROR):
                 return summary.error(parts[2], parts[3] if len(parts) > 3 else "")
         except IndexError:
-            return ""
+            pass
         return _excerpt(message)
 
     def problem_lines(self, problems: tuple[Problem, ...]) -> str:

@@ -237,6 +237,13 @@ class ConnectionObserver:
                 )
                 inflater = Inflater(takeover=not fresh)
             self.readers[direction] = Reader(side, self.listener, inflater, synced=synced)
+        self._introduce_inflaters()
+
+    def _introduce_inflaters(self) -> None:
+        """After a loss, ids that one direction used help to read the other."""
+        one, other = (reader.inflater if reader else None for reader in self.readers)
+        if one is not None and other is not None:
+            one.peer, other.peer = other, one
 
     def _tear(self, direction: int, lost: int, time_ns: int, why: str) -> None:
         """Remembers a gap to tell of once the connection is known; the first ones will do."""
@@ -297,6 +304,7 @@ class ConnectionObserver:
         self.readers[direction] = trial.readers[0]
         self.readers[1 - direction] = next(reader for reader in other.readers if reader.side is side.other)
         self._trial = None
+        self._introduce_inflaters()
         for one in (trial, other):
             one.pass_on(self.listener)
 

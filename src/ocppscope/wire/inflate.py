@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 MAX_INFLATED = 16 << 20
 """Bytes that one message may have when inflated; the rest is cut off and said to be."""
+MAX_RATIO = 128
+"""How many times its size a payload may inflate to; OCPP stays below 50, a bomb reaches 1000."""
+ALWAYS_INFLATED = 1 << 16
+"""Bytes to which any payload may inflate."""
+
 _TAIL = b"\x00\x00\xff\xff"
 
 CORRUPT = Problem("ws.deflate-corrupt", "The compressed payload is not valid deflate data.")
@@ -27,7 +32,7 @@ CONTEXT_GUESSED = Problem(
     "ws.context-guessed",
     "An earlier compressed message is missing; what this one repeats of it follows from the messages around it.",
 )
-TOO_LARGE = Problem("ws.inflated-too-large", f"The message inflates to more than {MAX_INFLATED} bytes; it was cut.")
+TOO_LARGE = Problem("ws.inflated-too-large", "The message inflates to more than is believed of OCPP; it was cut.")
 
 
 class Inflated(NamedTuple):
@@ -78,9 +83,10 @@ class Inflater:
             return self._in_doubt(payload)
         inflater = self._zlib if self.takeover else zlib.decompressobj(-15)
         try:
-            text = inflater.decompress(payload + _TAIL, MAX_INFLATED)
+            text = inflater.decompress(payload + _TAIL, room(payload))
         except zlib.error:
-            self.lose(len(payload))
+            if self.takeover:
+                self._zlib = None  # half a text may have gone into the history
             return Inflated(b"", CORRUPT, lost=True)
         if inflater.eof:
             # A final block ends the deflate stream; the sender starts a new one (RFC 7692 §7.2.3.4).
@@ -96,7 +102,7 @@ class Inflater:
 
         recovery = self._recovery = self._recovery or Recovery(None)
         try:
-            text, unknown, certain, whole = recovery.message(payload, MAX_INFLATED, self._peer_ids)
+            text, unknown, certain, whole = recovery.message(payload, room(payload), self._peer_ids)
         except zlib.error:
             recovery.lose(len(payload))
             return Inflated(b"", CORRUPT, lost=True)
@@ -117,8 +123,13 @@ class Inflater:
         if self.peer is None:
             return set()
         if self.peer._zlib is not None:
-            return ids_of(history_of(self.peer._zlib))
+            return ids_of(history_of(self.peer._zlib) or b"")
         return self.peer._recovery.ids if self.peer._recovery is not None else set()
+
+
+def room(payload: bytes) -> int:
+    """Bytes that a compressed payload may inflate to."""
+    return min(MAX_INFLATED, max(ALWAYS_INFLATED, MAX_RATIO * len(payload)))
 
 
 def _lost(unknown: int, length: int) -> Problem:

@@ -38,7 +38,7 @@ MAX_LOST_TEXT = 8192
 """Longest text that a loss is assumed to have had; what refers beyond it is not looked into."""
 MIN_LOST_TEXT = 128
 """Length of lost text that is always thought possible."""
-TEXT_PER_WIRE_BYTE = 8
+TEXT_PER_WIRE_BYTE = 12
 """Text that a lost byte is thought to have stood for at most, or twice what was seen of other messages if more."""
 MAX_TEXT_PER_WIRE_BYTE = 40
 """Text that a lost byte is thought to have stood for at most, whatever was seen."""
@@ -46,14 +46,16 @@ MAX_DOUBTFUL_TEXT = 16384
 """Longest text that is looked into; of a longer one only the known bytes are given."""
 MAX_TRIED_CELLS = 40_000_000
 """Bytes of assumed texts that are looked at per loss."""
-MAX_TRIED_IN_ALL = 3 * MAX_TRIED_CELLS
+MAX_TRIED_IN_ALL = 2 * MAX_TRIED_CELLS
 """The same per direction."""
-MAX_NARROWED_CELLS = 200_000
+MAX_NARROWED_CELLS = 400_000
 """Bytes of texts that unknown bytes are sought in, per direction."""
 MAX_NARROWED = 2048
 """Lost bytes of which something is known without their being known."""
 MIN_EVIDENCE = 8
-"""Bytes from before the loss that must fit before a length is believed."""
+"""Bytes from before the loss that must fit before a length is believed, if they stand in two texts."""
+MIN_EVIDENCE_OF_ONE = 40
+"""The same if they stand in one."""
 MAX_POSSIBLE = 16
 """Lengths of lost text that may remain for what they agree on to be given."""
 MAX_ASKED = 1000
@@ -66,6 +68,7 @@ MIN_IDS = 4
 """Ids that must have been seen before a form is expected of the next."""
 
 _TAIL = b"\x00\x00\xff\xff"
+_LONGEST = 258  # bytes that one reference can repeat
 _IMPOSSIBLE = 1
 _COST_OF_A_BYTE = 300  # what a byte takes even of a single text, in bytes of many
 _DISTANCES = np.arange(WINDOW, 0, -1)
@@ -118,20 +121,48 @@ def _long(first: bytes, second: bytes) -> Reading:
     """A text that is too long to be looked into."""
     one, two = np.frombuffer(first, np.uint8), np.frombuffer(second, np.uint8)
     unknown = one != two
-    return Reading(np.where(unknown, WILDCARD, one).astype(np.uint8).tobytes(), int(unknown.sum()), False, False)
+    text = np.where(unknown, WILDCARD, one).astype(np.uint8).tobytes()
+    return Reading(text, int(unknown.sum()), certain=False, whole=False)
 
 
-def history_of(inflater: _Decompress) -> bytes:
-    """The text that an inflater can refer back to, asked of a copy by references to it (RFC 1951 §3.2.5)."""
+def _unchecked(cells: Cells) -> Reading:
+    """What is certain of a text, once no more is spent on the rest."""
+    text = np.where(cells < 256, cells, WILDCARD).astype(np.uint8).tobytes()
+    return Reading(text, int((cells >= 256).sum()), certain=False, whole=False)
+
+
+def history_of(inflater: _Decompress) -> bytes | None:
+    """The text that an inflater can refer back to, asked of a copy by references to it (RFC 1951 §3.2.5).
+
+    None if it is not between two blocks: after corrupt data, or a message that ended too early.
+    """
     low, high = 0, WINDOW
     while low < high:
         middle = (low + high + 1) // 2
-        try:
-            inflater.copy().decompress(_repeat(middle, 1))
+        if _asked(inflater, middle, 1) is not None:
             low = middle
-        except zlib.error:
+        else:
             high = middle - 1
-    return inflater.copy().decompress(_repeat(low, -(-low // 258)))[:low] if low else b""
+    if not low:
+        return b"" if _stored(inflater) else None
+    found = _asked(inflater, low, -(-low // _LONGEST))
+    return found[:low] if found is not None else None
+
+
+def _asked(inflater: _Decompress, distance: int, times: int) -> bytes | None:
+    try:
+        found = inflater.copy().decompress(_repeat(distance, times))
+    except (zlib.error, ValueError):
+        return None
+    return found if len(found) == times * _LONGEST else None
+
+
+def _stored(inflater: _Decompress) -> bool:
+    """Whether it takes a stored block for one."""
+    try:
+        return inflater.copy().decompress(b"\x00\x01\x00\xfe\xffx") == b"x"
+    except (zlib.error, ValueError):
+        return False
 
 
 def _repeat(distance: int, times: int) -> bytes:
@@ -283,6 +314,8 @@ class Recovery:
     def _look_into(self, cells: Cells, wire_bytes: int, ids: Callable[[], set[bytes]]) -> Reading:
         seen = 2 * len(cells) // max(1, wire_bytes)
         self._ratio = min(MAX_TEXT_PER_WIRE_BYTE, max(self._ratio, seen))
+        if self._narrowed > MAX_NARROWED_CELLS:
+            return _unchecked(cells)
         if self._base is not None:
             self._renew([len(self._texts) - 1])
         else:
@@ -306,7 +339,7 @@ class Recovery:
         self._narrowed += len(sets)
         if self._narrowed > MAX_NARROWED_CELLS:
             return sets
-        if 0 < len(possible) <= MAX_POSSIBLE and self._evidence(int(possible[-1])) >= MIN_EVIDENCE:
+        if 0 < len(possible) <= MAX_POSSIBLE and self._believed(int(possible[-1])):
             column, every = self._assumed(cells, possible), np.arange(len(possible))
             for place in np.flatnonzero(cells >= 256).tolist():
                 octets = set(np.atleast_1d(column(place, every)).tolist())
@@ -331,16 +364,17 @@ class Recovery:
             self._forget()
             return
         possible = self._possible()
-        if len(possible) == 1 and self._evidence(int(possible[0])) >= MIN_EVIDENCE:
+        if len(possible) == 1 and self._believed(int(possible[0])):
             self._settle(int(possible[0]))
 
     def _possible(self) -> NDArray[np.int_]:
         """The lengths that the lost bytes can have stood for."""
         return self._lengths[self._lengths <= self._bound_of(self._ratio)]
 
-    def _evidence(self, length: int) -> int:
-        """Bytes from before the loss that messages since have repeated."""
-        return sum(int((text - 256 > length).sum()) for text in self._literal)
+    def _believed(self, length: int) -> bool:
+        """Whether messages since have repeated enough from before the loss, if its length was that."""
+        found = [count for text in self._literal if (count := int((text - 256 > length).sum()))]
+        return sum(found) >= (MIN_EVIDENCE if len(found) > 1 else MIN_EVIDENCE_OF_ONE)
 
     def _assumed(self, cells: Cells, lengths: NDArray[np.int_]) -> Column:
         """The text as each length would have it."""
@@ -372,7 +406,9 @@ class Recovery:
     def _narrow(self, cells: Cells) -> list[int] | None:
         """The unknown bytes of which more is known now; None: there is no text that all this could be."""
         self._narrowed += len(cells)
-        if self._narrowed > MAX_NARROWED_CELLS or len(cells) > MAX_DOUBTFUL_TEXT:
+        if self._narrowed > MAX_NARROWED_CELLS:
+            return None  # what cannot be checked is not to be believed
+        if len(cells) > MAX_DOUBTFUL_TEXT:
             return []
         narrowed = narrow(self._sets(cells))
         if narrowed is None:

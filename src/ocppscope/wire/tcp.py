@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from ocppscope.model import Problem
-from ocppscope.wire.frames import unmask
 from ocppscope.wire.link import ACK, FIN, RST, SYN
 
 MODULUS = 0xFFFF_FFFF
@@ -80,7 +79,6 @@ class Half:
         "resent",
         "swapped",
         "tail",
-        "tail_mask",
     )
 
     def __init__(self) -> None:
@@ -90,7 +88,6 @@ class Half:
         self.held: list[_Held] = []  # sorted, without overlaps
         self.held_bytes = 0
         self.tail = b""  # the last delivered bytes, to compare retransmissions with
-        self.tail_mask = b""  # WebSocket mask that was taken off them
         self.delivered = False
         self.ended = False
         self.phantom = False  # one byte was acknowledged that may have been an uncaptured FIN
@@ -305,7 +302,7 @@ class Assembler:
 
     def _compare(self, direction: int, half: Half, data: bytes, behind: int, time_ns: int) -> None:
         """Compares a retransmission that starts `behind` bytes before `next` with what was delivered last."""
-        tail = unmask(half.tail, half.tail_mask)
+        tail = half.tail
         first = max(0, behind - len(tail))
         old = tail[len(tail) - behind + first :] if behind <= len(tail) else tail
         new = data[first : first + len(old)]
@@ -391,7 +388,7 @@ class Assembler:
         half.next = (half.next + len(held.data) + held.missing) & MODULUS
         if held.data:
             half.delivered = True
-            half.tail, half.tail_mask = held.data, b""
+            half.tail = held.data
             self.stream.data(direction, held.data, time_ns, held.packet)
         if held.missing:
             half.tail = b""

@@ -104,13 +104,13 @@ class Reader:
         "_damage",
         "_ends",
         "_finder",
-        "_inflater",
         "_judged",
         "_marks",
         "_message",
         "_pass_over",
         "_unread",
         "idle",
+        "inflater",
         "masked",
         "side",
         "sink",
@@ -124,7 +124,7 @@ class Reader:
         self.state = State.SYNCED if synced else State.SEARCHING
         self.idle = synced
         self._finder = FrameFinder(masked=self.masked, inflates=inflater is not None, known=synced)
-        self._inflater = inflater
+        self.inflater = inflater
         self._buffer = bytearray()
         self._marks: list[tuple[int, int]] = []  # (time, packet) of each piece in the buffer
         self._ends: list[int] = []  # where each piece ends in the buffer
@@ -160,7 +160,7 @@ class Reader:
     @property
     def inflates(self) -> bool:
         """Whether RSV1 means compression here."""
-        return self._inflater is not None
+        return self.inflater is not None
 
     def checked(self, payload: bytes, time_ns: int, packet: int, wire_size: int, *, compressed: bool) -> Text:
         """An uncompressed or inflated text that came as one whole frame while `idle`, looked at for UTF-8."""
@@ -191,8 +191,8 @@ class Reader:
             self._read()
             return
         self._abandon(rest, time_ns)
-        if self._inflater is not None:
-            self._inflater.lose(max(lost - rest, 0))
+        if self.inflater is not None:
+            self.inflater.lose(max(lost - rest, 0))
         self._break_off(time_ns)
         self._clear()
         self._lose_sync()
@@ -302,7 +302,7 @@ class Reader:
         found = []
         if bool(header.mask) != self.masked:
             found.append(_UNMASKED if self.masked else _MASKED)
-        if header.rsv & ~RSV1 or (header.rsv and (self._inflater is None or header.control)):
+        if header.rsv & ~RSV1 or (header.rsv and (self.inflater is None or header.control)):
             found.append(_RESERVED_BITS)
         elif header.rsv and header.opcode == CONTINUATION:
             found.append(_RSV1_CONTINUATION)
@@ -343,7 +343,7 @@ class Reader:
             self._break_off(origin.time_ns)
             message = None
         if message is None:
-            compressed = bool(header.rsv & RSV1) and self._inflater is not None
+            compressed = bool(header.rsv & RSV1) and self.inflater is not None
             binary = header.opcode not in (TEXT, CONTINUATION)
             message = _Open(compressed=compressed, binary=binary)
         message.frames += 1
@@ -366,9 +366,9 @@ class Reader:
 
     def _complete(self, message: _Open, origin: Origin, *, whole: bool) -> None:
         payload, problems = bytes(message.octets), list(message.problems)
-        if message.compressed and self._inflater is not None:
+        if message.compressed and self.inflater is not None:
             if message.damaged or not whole:
-                self._inflater.lose(message.wire_size)
+                self.inflater.lose(message.wire_size)
                 payload = b""
                 problems.append(Problem("ws.context-lost", "A part of this compressed message was not captured."))
             else:
@@ -392,8 +392,8 @@ class Reader:
 
     def inflate(self, payload: bytes) -> tuple[bytes, Problem | None]:
         """The text of the next compressed message, and what is to be said of it."""
-        assert self._inflater is not None
-        text, problem, _ = self._inflater.message(payload)
+        assert self.inflater is not None
+        text, problem, _ = self.inflater.message(payload)
         return text, problem
 
     def _oversized(self, header: Header, at: int) -> int:
@@ -402,8 +402,8 @@ class Reader:
         origin = self._origin(at, len(self._buffer))
         words = f"The frame has {header.length} payload bytes; more than {MAX_MESSAGE_BYTES} are passed over."
         self._pass_over = max(0, stop - len(self._buffer))
-        if self._inflater is not None and header.rsv & RSV1:
-            self._inflater.lose(None)
+        if self.inflater is not None and header.rsv & RSV1:
+            self.inflater.lose(None)
         self._break_off(origin.time_ns)
         text = Text(
             b"",
@@ -420,8 +420,8 @@ class Reader:
         """What should be a header announces an impossible length: frames are searched for behind it."""
         time_ns = self._origin(at, at + header.size).time_ns
         self._consume(at)
-        if self._inflater is not None:
-            self._inflater.lose(None)
+        if self.inflater is not None:
+            self.inflater.lose(None)
         self._break_off(time_ns)
         self._lose_sync()
         self._give_up(1, time_ns)
@@ -461,8 +461,8 @@ class Reader:
         """Bytes in which no frame starts; they are told of when frames are found again."""
         before, since = self._unread
         self._unread = (before + count, since or time_ns)
-        if self._inflater is not None:
-            self._inflater.lose(count)
+        if self.inflater is not None:
+            self.inflater.lose(count)
 
     def _tell_unread(self) -> None:
         count, time_ns = self._unread
