@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ocppscope.model import ExchangeEnd, Kind, Message, Outcome, Problem, Side, Text, Version
 from ocppscope.ocpp import codec, schemas, versions
@@ -157,6 +158,8 @@ class Dialogue:
         self.version = version
         for speaker in self.speakers:
             speaker.calls = _calls(version, speaker.side)
+            for id_, call in speaker.pending.items():
+                speaker.pending[id_] = replace(call, accepts=_accepts(version, call.action))
 
     # --- any message --------------------------------------------------------------------------------------------
 
@@ -234,14 +237,13 @@ class Dialogue:
     def _wait(self, side: Side, raw: codec.RawMessage, text: Text, ordinal: int) -> None:
         """A CALL waits for its answer; one that repeats an id takes the place of the earlier one."""
         pending = self.speakers[side].pending
-        answer = schemas.validator(self.version, raw.action, response=True)
         earlier = pending.pop(raw.id, None)
         if earlier is not None:
             self.ended.append(self._end(side, raw.id, earlier, text.origin.time_ns))
         if len(pending) >= MAX_PENDING:
             oldest = next(iter(pending))
             self.ended.append(self._end(side, oldest, pending.pop(oldest), text.origin.time_ns))
-        accepts = answer.fast if answer else None
+        accepts = _accepts(self.version, raw.action)
         pending[raw.id] = _Call(ordinal, text.origin.time_ns, raw.action, hash(text.payload), accepts)
         self._prepare(side, raw.action)
 
@@ -253,8 +255,11 @@ class Dialogue:
             calls[action.encode()] = acceptors
 
     def _learn(self, kind: Kind, raw: codec.RawMessage) -> None:
-        """A version that was not agreed is guessed from what is said."""
+        """A version that was not agreed is guessed from what is said; what the guess accepts says nothing new."""
         if self._guess is None or kind not in (Kind.CALL, Kind.SEND):
+            return
+        known = schemas.validator(self.version, raw.action)
+        if known is not None and known.fast(raw.payload) is not None:
             return
         self._guess.feed(kind, raw.action, raw.payload)
         if self._guess.version is not self.version:
@@ -294,6 +299,12 @@ class Dialogue:
 def _calls(version: Version, side: Side) -> dict[bytes, _Acceptors]:
     """The actions that `side` has called in `version` so far in this process; filled as they are met."""
     return {}
+
+
+def _accepts(version: Version, action: str) -> TypedDecoder | None:
+    """What accepts an ordinary CALLRESULT payload of an action."""
+    answer = schemas.validator(version, action, response=True)
+    return answer.fast if answer else None
 
 
 def _acceptors(version: Version, side: Side, action: str) -> _Acceptors | None:

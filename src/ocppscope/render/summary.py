@@ -221,21 +221,21 @@ def _meter(payload: Payload) -> Iterator[str]:
 def samples(payload: Payload, key: str) -> str:
     """The first sampled values of a list of meter values, and how many more there are."""
     found = [sample for meter in _parts(payload, key) for sample in _parts(meter, "sampledValue")]
-    shown = ", ".join(map(_sample, found[:MAX_SAMPLES]))
+    shown = ", ".join([_sample(sample.get) for sample in found[:MAX_SAMPLES]])
     return f"{shown}, +{len(found) - MAX_SAMPLES} more" if len(found) > MAX_SAMPLES else shown
 
 
-def _sample(sample: Payload) -> str:
-    get = sample.get
-    unit_of = get("unitOfMeasure")
-    unit, multiplier = get("unit"), None
-    if isinstance(unit_of, dict):
+def _sample(get: Callable[[str], Any]) -> str:
+    unit, unit_of, multiplier = get("unit"), get("unitOfMeasure"), None
+    if unit_of.__class__ is dict:
         unit, multiplier = unit_of.get("unit"), unit_of.get("multiplier")
     try:
         before, after = _around(get("measurand"), get("phase"), unit, multiplier)
     except TypeError:  # a list or an object where a text should be
         before, after = "", ""
-    return f"{before}{value(get('value'))}{after}"
+    item = get("value")
+    number = item.__class__ is float or item.__class__ is int
+    return f"{before}{item if number else value(item)}{after}"
 
 
 @lru_cache(maxsize=64)

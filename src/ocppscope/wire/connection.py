@@ -162,7 +162,9 @@ class ConnectionObserver:
                 if self.phase is Phase.TRIAL and trial.finish(time_ns):
                     self._settle_trial(direction, trial, time_ns, 0)
         if self.phase is Phase.HTTP and self._upgrade is not None:
+            self._tell_refusals(self._upgrade, time_ns, 0, final=True)
             handshake = self._upgrade.handshake
+            self._upgrade = None
             if handshake is not None and handshake.status is None:
                 self.listener.handshake(handshake, time_ns, handshake.request_packets[0])
         for reader in self.readers:
@@ -181,7 +183,7 @@ class ConnectionObserver:
             self._upgrade = Upgrade()
             self.phase = Phase.HTTP
             self._http(direction, begins, time_ns, packet)
-        elif (request is None or response is None) and len(begins) < MAX_FIRST_BYTES:
+        elif (request is None or response is None or _may_be_tls(begins)) and len(begins) < MAX_FIRST_BYTES:
             first[direction].extend(data)
             self._first = first
         elif is_tls(begins):
@@ -197,29 +199,32 @@ class ConnectionObserver:
     def _http(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         upgrade = self._upgrade
         assert upgrade is not None
-        before = len(upgrade.refused), upgrade.state
         if direction == self.client:
             upgrade.request(data, time_ns, packet)
         else:
             upgrade.response(data, time_ns, packet)
         state = upgrade.state
         handshake = upgrade.handshake
+        over = state in (UpgradeState.UPGRADED, UpgradeState.NOT_HTTP)
+        self._tell_refusals(upgrade, time_ns, packet, final=over)
         if state is UpgradeState.UPGRADED:
             assert handshake is not None
             self._upgraded(handshake, upgrade, direction, time_ns, packet)
-        elif state is UpgradeState.REFUSED and before[1] is not UpgradeState.REFUSED and handshake is not None:
-            self.listener.handshake(handshake, time_ns, packet)
         elif state is UpgradeState.NOT_UPGRADE:
             self.phase = Phase.IDLE_HTTP
         elif state is UpgradeState.NOT_HTTP:
             self.phase = Phase.OTHER
+
+    def _tell_refusals(self, upgrade: Upgrade, time_ns: int, packet: int, *, final: bool) -> None:
+        for handshake in upgrade.take_refusals(final=final):
+            self.listener.handshake(handshake, time_ns, packet)
 
     def _upgraded(self, handshake: Handshake, upgrade: Upgrade, direction: int, time_ns: int, packet: int) -> None:
         self.listener.handshake(handshake, time_ns, packet)
         self._tell_torn()
         self._open_readers(handshake.deflate, synced=True)
         assert self.client is not None
-        held = ((1 - self.client, upgrade.rest_csms), (self.client, upgrade.rest_station))
+        held = ((self.client, upgrade.rest_station), (1 - self.client, upgrade.rest_csms))
         self._upgrade = None
         for owner, rest in held:
             reader = self.readers[owner]
@@ -259,7 +264,8 @@ class ConnectionObserver:
         """Bytes are missing around the upgrade: if one was asked for, WebSocket may follow."""
         upgrade = self._upgrade
         assert upgrade is not None
-        if upgrade.handshake is None:
+        self._tell_refusals(upgrade, time_ns, 0, final=True)
+        if upgrade.handshake is None or upgrade.state is not UpgradeState.WAITING:
             self.phase = Phase.NEW
             self._upgrade = None
             self._tear(direction, lost, time_ns, why)
@@ -375,6 +381,11 @@ class _Held:
         for name, arguments, named in self._calls:
             getattr(listener, name)(*arguments, **named)
         self._calls.clear()
+
+
+def _may_be_tls(data: bytes) -> bool:
+    """Whether bytes are the start of a TLS record header that is not whole yet."""
+    return len(data) < 5 and is_tls(data + b"\x16\x03\x00\x00\x00"[len(data) :])
 
 
 def is_tls(data: bytes) -> bool:

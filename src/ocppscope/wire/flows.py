@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from ocppscope.wire.link import Ints, Keys, Segments
 
-DEAD, LIVE, IDLE = 0, 1, 2
-"""What is looked at of a flow: nothing but a new SYN; everything; nothing but a SYN or a new GET request."""
+DEAD, IDLE, NEW, LIVE = 0, 1, 2, 3
+"""What is looked at of a flow: nothing but a new SYN; nothing but a SYN or a new GET request; everything, while
+nothing is known of it yet; everything."""
 MAX_FLOWS = 1 << 18
 """Flows that are remembered; with more, those that are dead are forgotten and judged anew if they go on."""
 
@@ -47,7 +48,7 @@ class FlowTable:
             self._forget_dead()
         slots = self._lookup(segments.key)
         state = self.state[slots]
-        wanted = state == LIVE
+        wanted = state >= NEW
         starts = (segments.flags & SYN) != 0
         idle = np.flatnonzero(state == IDLE)
         if len(idle):
@@ -80,7 +81,7 @@ class FlowTable:
         if slot >= len(self.state):
             self.state = np.concatenate([self.state, np.zeros(len(self.state), np.uint8)])
         self._slots[key] = slot
-        self.state[slot] = LIVE
+        self.state[slot] = NEW
         self.seen += 1
         return slot
 

@@ -117,6 +117,7 @@ class Upgrade:
         self._past: deque[_Exchange] = deque(maxlen=MAX_REFUSED)
         self._unanswered: deque[_Exchange] = deque()
         self._answering: _Exchange | None = None  # whose response body is being read
+        self._refusals: list[_Exchange] = []  # refused upgrades that nobody has taken yet
         self._request_head = HeadBuffer()
         self._response_head = HeadBuffer()
         self._request_body: Body | None = None
@@ -135,6 +136,12 @@ class Upgrade:
     def refused(self) -> list[Handshake]:
         """Earlier refused upgrades and plain requests, oldest first, at most `MAX_REFUSED`."""
         return [exchange.handshake for exchange in self._past]
+
+    def take_refusals(self, *, final: bool = False) -> list[Handshake]:
+        """Upgrades refused since this was called last; one whose body still comes is left, unless `final`."""
+        ready = [one for one in self._refusals if final or self._response_body is None or one is not self._answering]
+        self._refusals = [one for one in self._refusals if one not in ready]
+        return [exchange.handshake for exchange in ready]
 
     @property
     def rest_station(self) -> bytes:
@@ -300,6 +307,8 @@ class Upgrade:
         bare = method == "HEAD" or head.status in (204, 304) or tunnel
         body = Body(0) if bare else body_of(head.headers, response=True)
         self._response_body, self._answering = (None if body.done else body), exchange
+        if exchange.opening.upgrade:
+            self._refusals.append(exchange)
         if exchange is not self._current:
             self._past.append(exchange)
             if self._current is None:

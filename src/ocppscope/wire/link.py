@@ -33,6 +33,8 @@ MAX_FRAGMENT_BYTES = 4 << 20
 """Bytes of incomplete IP datagrams that are kept; the oldest datagram is given up first."""
 MAX_DATAGRAMS = 4096
 """Incomplete IP datagrams that are kept."""
+FRAGMENT_OVERHEAD = 200
+"""What a fragment costs beyond its bytes; it counts as if it were such."""
 MAX_FRAGMENTS = 1024
 """Fragments of one datagram that are kept."""
 
@@ -149,7 +151,8 @@ class LinkDecoder:
         where = len(block.data)
         for index, ip in odd:
             end = int(block.offsets[index] + block.caplen[index])
-            datagram = self._fragments.datagram(bytes(block.data[ip:end]), self.stats)
+            wire = int(block.offsets[index] + block.origlen[index]) - ip
+            datagram = self._fragments.datagram(bytes(block.data[ip:end]), wire, self.stats)
             if datagram is None:
                 continue
             whole.append(datagram.octets)
@@ -469,35 +472,42 @@ class _Datagram(NamedTuple):
     end: int  # where the datagram ends on the wire
 
 
+class _Piece(NamedTuple):
+    start: int
+    body: bytes  # what was captured of it
+    length: int  # on the wire
+    more: bool
+
+
 class _Defragmenter:
     """Puts IP fragments together (RFC 791 §3.2, RFC 8200 §4.5): the lower start wins, memory bounded."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[bytes, list[tuple[int, bytes, bool]]] = OrderedDict()
+        self._open: OrderedDict[bytes, list[_Piece]] = OrderedDict()
         self._held = 0
 
-    def datagram(self, octets: bytes, stats: LinkStats) -> _Datagram | None:
+    def datagram(self, octets: bytes, wire: int, stats: LinkStats) -> _Datagram | None:
         """The TCP datagram that `octets` is or completes, if it does."""
         if octets[0] >> 4 == 4:
-            return self._ipv4(octets, stats)
-        return self._ipv6(octets, stats)
+            return self._ipv4(octets, wire, stats)
+        return self._ipv6(octets, wire, stats)
 
-    def _ipv4(self, octets: bytes, stats: LinkStats) -> _Datagram | None:
+    def _ipv4(self, octets: bytes, wire: int, stats: LinkStats) -> _Datagram | None:
         stats.fragments += 1
         header = (octets[0] & 15) * 4
-        total = int.from_bytes(octets[2:4], "big")
+        total = int.from_bytes(octets[2:4], "big") or wire
         flags = int.from_bytes(octets[6:8], "big")
         name = octets[4:6] + octets[12:20]
-        body = octets[header:total]
-        whole = self._collect(name, (flags & 0x1FFF) * 8, body, bool(flags & 0x2000))
+        piece = _Piece((flags & 0x1FFF) * 8, octets[header:total], total - header, bool(flags & 0x2000))
+        whole = self._collect(name, piece)
         if whole is None:
             return None
-        return _Datagram(b"\x45" + octets[1:20] + whole, 20, 20 + len(whole))
+        return _Datagram(b"\x45" + octets[1:20] + whole.body, 20, 20 + whole.length)
 
-    def _ipv6(self, octets: bytes, stats: LinkStats) -> _Datagram | None:
-        length = int.from_bytes(octets[4:6], "big") or len(octets) - 40
+    def _ipv6(self, octets: bytes, wire: int, stats: LinkStats) -> _Datagram | None:
+        length = int.from_bytes(octets[4:6], "big") or wire - 40
         following, at, stop = octets[6], 40, 40 + length
-        for _ in range(MAX_EXTENSIONS):
+        for _ in range(MAX_EXTENSIONS + 1):
             if following == TCP:
                 plain = octets[:6] + b"\x06" + octets[7:40] + octets[at:stop]
                 return _Datagram(plain, 40, 40 + stop - at)
@@ -507,22 +517,27 @@ class _Defragmenter:
                 stats.fragments += 1
                 word = int.from_bytes(octets[at + 2 : at + 4], "big")
                 name = octets[at + 4 : at + 8] + octets[8:40]
-                whole = self._collect(name, word & 0xFFF8, octets[at + 8 : stop], bool(word & 1))
-                if whole is None or octets[at] != TCP:
+                piece = _Piece(word & 0xFFF8, octets[at + 8 : stop], stop - at - 8, bool(word & 1))
+                whole = self._collect(name, piece)
+                if whole is None:
                     return None
-                return _Datagram(octets[:6] + b"\x06" + octets[7:40] + whole, 40, 40 + len(whole))
+                following = octets[at]
+                octets, at, stop = octets[:40] + whole.body, 40, 40 + whole.length
+                continue
             size = octets[at + 1] * 4 + 8 if following == 51 else octets[at + 1] * 8 + 8
             following, at = octets[at], at + size
         return None
 
-    def _collect(self, name: bytes, start: int, body: bytes, more: bool) -> bytes | None:
-        if start == 0 and not more:
-            return body  # an atomic fragment (RFC 6946)
+    def _collect(self, name: bytes, piece: _Piece) -> _Piece | None:
+        if piece.start == 0 and not piece.more:
+            return piece  # an atomic fragment (RFC 6946)
+        if not piece.body:
+            return None
         pieces = self._open.setdefault(name, [])
         if len(pieces) >= MAX_FRAGMENTS:
             return None
-        pieces.append((start, body, more))
-        self._held += len(body)
+        pieces.append(piece)
+        self._held += len(piece.body) + FRAGMENT_OVERHEAD
         whole = _join(pieces)
         if whole is not None:
             self._drop(name)
@@ -531,17 +546,18 @@ class _Defragmenter:
         return whole
 
     def _drop(self, name: bytes) -> None:
-        self._held -= sum(len(body) for _, body, _ in self._open.pop(name))
+        self._held -= sum(len(piece.body) + FRAGMENT_OVERHEAD for piece in self._open.pop(name))
 
 
-def _join(pieces: list[tuple[int, bytes, bool]]) -> bytes | None:
-    """The datagram's payload when the pieces leave no hole and its last one is there."""
-    ends = [start + len(body) for start, body, more in pieces if not more]
-    if not ends:
+def _join(pieces: list[_Piece]) -> _Piece | None:
+    """The datagram's payload when the pieces leave no hole and its last one is there, be it cut."""
+    last = next((piece for piece in pieces if not piece.more), None)
+    if last is None:
         return None
     whole = bytearray()
-    for start, body, _ in sorted(pieces, key=lambda piece: piece[0]):
-        if start > len(whole):
+    for piece in sorted(pieces, key=lambda piece: piece.start):
+        if piece.start > len(whole):
             return None
-        whole += body[len(whole) - start :]
-    return bytes(whole[: ends[0]]) if len(whole) >= ends[0] else None
+        whole += piece.body[len(whole) - piece.start :]
+    held, end = last.start + len(last.body), last.start + last.length
+    return _Piece(0, bytes(whole[:end]), end, False) if len(whole) >= held else None
