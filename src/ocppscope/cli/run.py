@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ocppscope.capture.pcapfile import STDIN, open_captures
 from ocppscope.cli.afterwards import Afterwards
 from ocppscope.cli.output import Progress, Writer, wants_colour
-from ocppscope.cli.parallel import Numbering, Workers
 from ocppscope.cli.session import Log
 from ocppscope.engine import Engine
 from ocppscope.errors import UsageError
@@ -101,6 +99,8 @@ def run_log(request: LogRequest) -> None:
 
 
 def _log_in_parallel(request: LogRequest, log: Log, writer: Writer) -> None:
+    from ocppscope.cli.parallel import Numbering, Workers  # noqa: PLC0415 - 20 ms that only --jobs needs
+
     numbering = Numbering()
     progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
     with Workers(request, log.form) as workers:
@@ -181,7 +181,11 @@ def log_format(request: LogRequest) -> LogFormat:
 
 def terminal_width() -> int:
     """Columns of the terminal; 0 where stdout is none."""
-    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 0
+    if not sys.stdout.isatty():
+        return 0
+    from shutil import get_terminal_size  # noqa: PLC0415 - 10 ms that only a terminal is worth
+
+    return get_terminal_size((120, 24)).columns
 
 
 @contextmanager

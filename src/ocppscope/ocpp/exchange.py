@@ -21,7 +21,7 @@ from ocppscope.options import DEFAULT_TIMEOUT_NS
 MAX_PENDING = 512
 """Unanswered CALLs that one side may have before the oldest is given up."""
 MAX_ANSWERED = 16
-"""Answered CALLs that are remembered per side; with more, the older half is forgotten."""
+"""Answered CALLs that are remembered per side, in two generations of half as many."""
 
 _BRACKET = ord("]")
 _CALL, _CALLRESULT = Kind.CALL, Kind.CALLRESULT  # looking up an enum's member costs more than using it
@@ -50,7 +50,7 @@ _Acceptors = tuple[str, TypedDecoder, TypedDecoder]
 class Speaker:
     """One side of a dialogue: what it has called, and the quick way of reading what it says."""
 
-    __slots__ = ("answered", "calls", "count", "dialogue", "peer", "pending", "side")
+    __slots__ = ("answered", "answered_before", "calls", "count", "dialogue", "peer", "pending", "side")
 
     peer: Speaker
 
@@ -60,12 +60,18 @@ class Speaker:
         self.count = 0  # messages sent
         self.pending: dict[str, _Call] = {}
         self.answered: dict[str, _Call] = {}
+        self.answered_before: dict[str, _Call] = {}
         self.calls: dict[bytes, _Acceptors] = {}
 
-    def forget(self) -> None:
-        """Forgets the older half of the answered CALLs."""
-        for old in list(self.answered)[: MAX_ANSWERED // 2]:
-            del self.answered[old]
+    def remember(self, id_: str, call: _Call) -> None:
+        """A CALL of this side was answered. The generation before the last is forgotten."""
+        if len(self.answered) >= MAX_ANSWERED // 2:
+            self.answered_before, self.answered = self.answered, {}
+        self.answered[id_] = call
+
+    def recall(self, id_: str) -> _Call | None:
+        """An answered CALL that is still remembered."""
+        return self.answered.get(id_) or self.answered_before.get(id_)
 
     def quick(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
         """An ordinary message that came in one frame and one packet; None if `Dialogue.read` has to look at it.
@@ -86,10 +92,10 @@ class Speaker:
         if accepts is None or accepts(text[found.end() : -1]) is None:
             return None
         del caller.pending[id_]
-        answered = caller.answered
-        answered[id_] = call
-        if len(answered) > MAX_ANSWERED:
-            caller.forget()
+        if len(caller.answered) < MAX_ANSWERED // 2:
+            caller.answered[id_] = call
+        else:
+            caller.remember(id_, call)
         self.count += 1
         dialogue = self.dialogue
         number = dialogue.ordinal
@@ -114,7 +120,7 @@ class Speaker:
             return None
         id_ = octets.decode()
         pending = self.pending
-        if id_ in pending or id_ in self.answered or len(pending) >= MAX_PENDING:
+        if id_ in pending or id_ in self.answered or id_ in self.answered_before or len(pending) >= MAX_PENDING:
             return None
         self.count += 1
         dialogue = self.dialogue
@@ -207,7 +213,7 @@ class Dialogue:
     def _pair(self, side: Side, kind: Kind, raw: codec.RawMessage, text: Text) -> tuple[str, Outcome, _Call | None]:
         """The action, the outcome, and the CALL that this message answers or repeats."""
         if kind is Kind.CALL:
-            known = self.speakers[side].pending.get(raw.id) or self.speakers[side].answered.get(raw.id)
+            known = self.speakers[side].pending.get(raw.id) or self.speakers[side].recall(raw.id)
             if known is None or not raw.id:
                 return raw.action, Outcome.PENDING, None
             same = known.content == hash(text.payload)
@@ -215,7 +221,7 @@ class Dialogue:
         if kind in _ANSWERS:
             return self._pair_answer(side, kind, raw, text)
         if kind is Kind.CALLRESULTERROR:
-            call = self.speakers[side].answered.get(raw.id)
+            call = self.speakers[side].recall(raw.id)
             return (call.action, Outcome.ERROR, call) if call else ("", Outcome.ORPHAN, None)
         return raw.action, Outcome.NONE, None
 
@@ -224,12 +230,9 @@ class Dialogue:
     ) -> tuple[str, Outcome, _Call | None]:
         call = self.speakers[1 - side].pending.pop(raw.id, None)
         if call is None:
-            earlier = self.speakers[1 - side].answered.get(raw.id)
+            earlier = self.speakers[1 - side].recall(raw.id)
             return (earlier.action, Outcome.DUPLICATE, earlier) if earlier else ("", Outcome.ORPHAN, None)
-        caller = self.speakers[1 - side]
-        caller.answered[raw.id] = call
-        if len(caller.answered) > MAX_ANSWERED:
-            caller.forget()
+        self.speakers[1 - side].remember(raw.id, call)
         if text.origin.time_ns - call.time_ns > self.timeout_ns:
             return call.action, Outcome.LATE, call
         return call.action, Outcome.ERROR if kind is Kind.CALLERROR else Outcome.ANSWERED, call
@@ -275,7 +278,7 @@ class Dialogue:
             validator = schemas.validator(self.version, raw.action)
         elif kind is Kind.CALLRESULT and call is not None:
             validator = schemas.validator(self.version, call.action, response=True)
-        if validator is not None and raw.payload:
+        if validator is not None and raw.payload and validator.fast(raw.payload) is None:
             problems += validator.problems(raw.payload)
         return problems
 

@@ -8,9 +8,9 @@ offloading makes wrong ones common in captures. Does not order or judge TCP.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-import random
-import secrets
+import os
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -118,8 +118,9 @@ class LinkDecoder:
 
     def __init__(self, hash_key: int | None = None) -> None:
         """`hash_key` keys the flow hash, so that no capture can be made whose flows collide; random by default."""
-        draw = random.Random(secrets.randbits(128) if hash_key is None else hash_key)
-        self._seed = tuple(np.uint64(draw.getrandbits(64) | 1) for _ in range(4))
+        key = os.urandom(16) if hash_key is None else hash_key.to_bytes(16, "big")
+        digest = hashlib.blake2b(key).digest()
+        self._seed = tuple(np.uint64(int.from_bytes(digest[i : i + 8], "big") | 1) for i in (0, 8, 16, 24))
         self.stats = LinkStats()
         self._fragments = _Defragmenter()
 
