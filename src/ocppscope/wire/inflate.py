@@ -22,8 +22,10 @@ MAX_INFLATED = 16 << 20
 """Bytes that one message may have when inflated; the rest is cut off and said to be."""
 MAX_RATIO = 128
 """How many times its size a payload may inflate to; OCPP stays below 50, a bomb reaches 1000."""
-ALWAYS_INFLATED = 1 << 16
-"""Bytes to which any payload may inflate."""
+FIRST_CREDIT = 1 << 17
+"""Bytes that a direction may inflate to beyond that."""
+MAX_CREDIT = 4 << 20
+"""Bytes of unused room that a direction can save up."""
 
 _TAIL = b"\x00\x00\xff\xff"
 
@@ -51,12 +53,13 @@ class Inflater:
     said by both sides.
     """
 
-    __slots__ = ("_recovery", "_zlib", "peer", "takeover")
+    __slots__ = ("_credit", "_recovery", "_zlib", "peer", "takeover")
 
     def __init__(self, *, takeover: bool, midstream: bool = False) -> None:
         self.takeover = takeover
         self._zlib: _Decompress | None = zlib.decompressobj(-15)
         self._recovery: Recovery | None = None
+        self._credit = FIRST_CREDIT
         self.peer: Inflater | None = None
         if midstream and takeover:
             self._zlib = None
@@ -74,7 +77,9 @@ class Inflater:
             from ocppscope.wire.recovery import Recovery, history_of  # noqa: PLC0415 - only losses need it
 
             self._recovery, self._zlib = Recovery(history_of(self._zlib)), None
-        if self._recovery is not None:
+        if self._recovery is not None and self._recovery.blind:
+            self._recovery = None  # a loss in the dark: there is too little to find its length by
+        elif self._recovery is not None:
             self._recovery.lose(wire_bytes)
 
     def message(self, payload: bytes) -> Inflated:
@@ -83,7 +88,8 @@ class Inflater:
             return self._in_doubt(payload)
         inflater = self._zlib if self.takeover else zlib.decompressobj(-15)
         try:
-            text = inflater.decompress(payload + _TAIL, room(payload))
+            text = inflater.decompress(payload + _TAIL, self._room(payload))
+            self._credit = min(MAX_CREDIT, self._credit + MAX_RATIO * len(payload) - len(text))
         except zlib.error:
             if self.takeover:
                 self._zlib = None  # half a text may have gone into the history
@@ -97,12 +103,16 @@ class Inflater:
             return Inflated(text, TOO_LARGE)
         return Inflated(text)
 
+    def _room(self, payload: bytes) -> int:
+        """Bytes that a compressed payload may inflate to: one direction can't make more of what it sent."""
+        return max(1, min(MAX_INFLATED, self._credit + MAX_RATIO * len(payload)))
+
     def _in_doubt(self, payload: bytes) -> Inflated:
         from ocppscope.wire.recovery import Recovery  # noqa: PLC0415 - only losses need it
 
         recovery = self._recovery = self._recovery or Recovery(None)
         try:
-            text, unknown, certain, whole = recovery.message(payload, room(payload), self._peer_ids)
+            text, unknown, certain, whole = recovery.message(payload, self._room(payload), self._peer_ids)
         except zlib.error:
             recovery.lose(len(payload))
             return Inflated(b"", CORRUPT, lost=True)
@@ -125,11 +135,6 @@ class Inflater:
         if self.peer._zlib is not None:
             return ids_of(history_of(self.peer._zlib) or b"")
         return self.peer._recovery.ids if self.peer._recovery is not None else set()
-
-
-def room(payload: bytes) -> int:
-    """Bytes that a compressed payload may inflate to."""
-    return min(MAX_INFLATED, max(ALWAYS_INFLATED, MAX_RATIO * len(payload)))
 
 
 def _lost(unknown: int, length: int) -> Problem:

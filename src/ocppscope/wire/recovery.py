@@ -205,6 +205,7 @@ class Recovery:
         self._ids = [0, 0]  # UUIDs seen in a row: of answers, of calls
         self._compact = 0  # texts in a row without a blank before the id
         self._sends = False
+        self.blind = history is None  # nothing from before the first text is known
         self._note_ids(known)
         self._tape: Cells = np.frombuffer(known, np.uint8).astype(np.int32)
         if history is None:
@@ -346,7 +347,7 @@ class Recovery:
                 if len(octets) == 1 and WILDCARD not in octets:
                     sets[place] = 1 << octets.pop()
         narrowed = narrow(sets)
-        return sets if narrowed is None else self._customary(narrowed)
+        return sets if narrowed is None else self._customary(narrowed) or sets
 
     # --- the length of the lost text --------------------------------------------------------------------------
 
@@ -414,8 +415,11 @@ class Recovery:
         if narrowed is None:
             # A text that is no OCPP whatever the unknown bytes are says nothing of them.
             return [] if narrow([1 << cell if cell < 256 else ANY for cell in cells.tolist()]) is None else None
+        customary = self._customary(narrowed)
+        if customary is None:
+            return None
         changed = []
-        for cell, mask in zip(cells.tolist(), self._customary(narrowed), strict=True):
+        for cell, mask in zip(cells.tolist(), customary, strict=True):
             before = self._allowed.get(cell, ANY) if cell >= 256 else mask
             if mask & before != before and (cell in self._allowed or len(self._allowed) < MAX_NARROWED):
                 self._allowed[cell] = mask & before
@@ -429,8 +433,8 @@ class Recovery:
             held -= len(self._literal.pop(0))
             del self._texts[:1]
 
-    def _customary(self, allowed: list[int]) -> list[int]:
-        """The same with an id of the form that all ids have had, if it can be one; a SEND only if there are some."""
+    def _customary(self, allowed: list[int]) -> list[int] | None:
+        """The same with an id of the form that all ids have had, None if it has not; no SEND unless some were."""
         if len(allowed) < len(_UUID) + 5 or not allowed[3] & 1 << _QUOTE:
             return allowed
         if self._compact >= MIN_IDS:
@@ -444,7 +448,7 @@ class Recovery:
             return allowed
         formed = [mask & form for mask, form in zip(allowed[4:], _UUID, strict=False)]
         if not all(formed):
-            return allowed
+            return None
         return narrow([*allowed[:4], *formed, *allowed[4 + len(formed) :]]) or allowed
 
     def _match(self, cells: Cells, ids: Callable[[], set[bytes]]) -> None:
