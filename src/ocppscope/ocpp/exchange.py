@@ -173,14 +173,13 @@ class Dialogue:
         """Any message: everything that can be read of it, with all its problems."""
         raw = codec.decode(text.payload)
         damaged = any(problem.code in _DAMAGE for problem in text.problems)
-        kind = Kind.UNPARSED if text.binary else raw.kind
+        torn = damaged and (not raw.id or "\0" in raw.id + raw.action)  # NUL stands for what is not known
+        kind = Kind.UNPARSED if text.binary or torn else raw.kind
         action, outcome, call = self._pair(side, kind, raw, text)
         problems = list(text.problems)
         if text.binary:
             problems.append(_BINARY)
-        elif damaged:
-            kind = kind if raw.id else Kind.UNPARSED
-        else:
+        elif not damaged:
             self._learn(kind, raw)
             problems += raw.problems
             problems += self._examine(side, kind, raw, call)
@@ -196,8 +195,8 @@ class Dialogue:
             ordinal=ordinal,
             side=side,
             kind=kind,
-            id=raw.id,
-            action=action,
+            id="" if torn else raw.id,
+            action="" if torn else action,
             text=text.payload,
             wire_size=text.wire_size,
             packets=text.origin.packets,
