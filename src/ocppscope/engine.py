@@ -180,12 +180,14 @@ class Engine:
             _integers(packets + block.first_packet),
             strict=True,
         )
-        lanes, append, stalled = self._lanes, self._events.append, self._stalled
+        lanes, append, stalled, tracks = self._lanes, self._events.append, self._stalled, self._tracks
         for way_, row, after_, at, stop, form_, body_, time_ns, packet in columns:
             if stalled:
                 self._expire(time_ns)
             lane = lanes.get(way_)
             if row >= 0:
+                if way_ >> 1 not in tracks and self._is_ignored(way_ >> 1, int(segments.flags[row]), data, at, stop):
+                    continue
                 segment = _segment(segments, data, row, time_ns, packet)
                 if lane is None or not lane.is_next(segment):
                     self._unusual(way_ >> 1, segment, data, int(segments.ip[row]))
@@ -243,23 +245,26 @@ class Engine:
             track = None
         if track is None:
             track = self._new_track(slot, segment, data, ip)
-            if track is None:
-                return
         track.observer.assembler.add(segment)
         self._after(slot, track, segment.time_ns)
 
-    def _new_track(self, slot: int, segment: Segment, data: bytes, ip: int) -> Track | None:
-        """A track for a flow that has none, unless the segment shows that nobody needs one."""
+    def _is_ignored(self, slot: int, flags: int, data: bytes, at: int, stop: int) -> bool:
+        """Whether a segment of a flow without a track gives no reason to make one."""
+        if flags & SYN:
+            return False
         state = self._flows.state
-        if not segment.flags & SYN:
-            if state[slot] == flows.DEAD or not segment.data:
-                return None
-            if is_plain_request(segment.data):
-                state[slot] = flows.IDLE
-                return None
-            if state[slot] == flows.IDLE and not segment.data.startswith(b"GET "):
-                return None
-        state[slot] = flows.LIVE
+        if at == stop or state[slot] == flows.DEAD:
+            return True
+        if data[at : at + 4] != b"GET ":
+            return bool(state[slot] == flows.IDLE)
+        if is_plain_request(data[at:stop]):
+            state[slot] = flows.IDLE
+            return True
+        return False
+
+    def _new_track(self, slot: int, segment: Segment, data: bytes, ip: int) -> Track:
+        """A track for a flow that has none."""
+        self._flows.state[slot] = flows.LIVE
         source, destination = endpoints(data, ip)
         ends = (source, destination) if segment.direction == 0 else (destination, source)
         track = Track(self, ends, segment.time_ns, segment.packet)
