@@ -22,12 +22,11 @@ from ocppscope.model import (
     Flow,
     PacketBlock,
     Side,
-    StreamGap,
 )
 from ocppscope.options import Options
 from ocppscope.track import Lane, Track
 from ocppscope.wire import flows
-from ocppscope.wire.connection import Phase
+from ocppscope.wire.connection import DEAD, Phase
 from ocppscope.wire.frames import MASKED, apply_mask, whole_frames
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
@@ -279,17 +278,10 @@ class Engine:
     def _after(self, slot: int, track: Track, time_ns: int) -> None:
         """What a segment may have changed of its connection's state."""
         phase = track.observer.phase
-        if phase in (Phase.TLS, Phase.OTHER):
+        idle = phase is Phase.IDLE_HTTP
+        if idle or phase in DEAD or track.over:
             track.end(time_ns)
-            self._drop(slot, track, flows.DEAD)
-            return
-        if phase is Phase.IDLE_HTTP:
-            track.end(time_ns)
-            self._drop(slot, track, flows.IDLE)
-            return
-        if track.over:
-            track.end(time_ns)
-            self._drop(slot, track, flows.DEAD)
+            self._drop(slot, track, flows.IDLE if idle else flows.DEAD)
             return
         if phase is Phase.WEBSOCKET:
             self._embryos.pop(slot, None)
@@ -350,13 +342,6 @@ class Engine:
         for slot, track in list(self._tracks.items()):
             track.end(self._now, "end of capture")
             self._drop(slot, track, flows.DEAD)
-        return self._take_events()
-
-    def lost_packets(self, count: int) -> list[Event]:
-        """The source itself dropped packets: said once, for no connection in particular."""
-        self._events.append(
-            StreamGap(self._now, -1, Side.STATION, None, f"{count} packets were dropped at the source")
-        )
         return self._take_events()
 
 

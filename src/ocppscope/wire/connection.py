@@ -222,7 +222,7 @@ class ConnectionObserver:
     def _upgraded(self, handshake: Handshake, upgrade: Upgrade, direction: int, time_ns: int, packet: int) -> None:
         self.listener.handshake(handshake, time_ns, packet)
         self._tell_torn()
-        self._open_readers(handshake.deflate, synced=True)
+        self._open_readers(handshake.deflate)
         assert self.client is not None
         held = ((self.client, upgrade.rest_station), (1 - self.client, upgrade.rest_csms))
         self._upgrade = None
@@ -231,7 +231,7 @@ class ConnectionObserver:
             if rest and reader is not None:
                 reader.feed(rest, time_ns, packet)
 
-    def _open_readers(self, deflate: Deflate | None, *, synced: bool) -> None:
+    def _open_readers(self, deflate: Deflate | None) -> None:
         self.phase = Phase.WEBSOCKET
         for direction in (0, 1):
             side = self.side(direction)
@@ -241,7 +241,7 @@ class ConnectionObserver:
                     deflate.station_no_context_takeover if side is Side.STATION else deflate.csms_no_context_takeover
                 )
                 inflater = Inflater(takeover=not fresh)
-            self.readers[direction] = Reader(side, self.listener, inflater, synced=synced)
+            self.readers[direction] = Reader(side, self.listener, inflater)
         self._introduce_inflaters()
 
     def _introduce_inflaters(self) -> None:
@@ -273,8 +273,7 @@ class ConnectionObserver:
         upgrade.response_lost()
         handshake = upgrade.handshake
         self.listener.handshake(handshake, time_ns, handshake.request_packets[-1] if handshake.request_packets else 0)
-        self._trial = (self._new_trial(0), self._new_trial(1))
-        self.phase = Phase.TRIAL
+        self._start_trial()
         self.listener.lost(self.side(direction), lost, time_ns, why)
         assert self.client is not None
         if upgrade.rest_station:
@@ -288,7 +287,7 @@ class ConnectionObserver:
 
     def _new_trial(self, direction: int) -> _Trial:
         sides = (Side.STATION, Side.CSMS) if self.client is None else (self.side(direction),)
-        return _Trial(sides, self.listener)
+        return _Trial(sides)
 
     def _try(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         assert self._trial is not None
@@ -318,9 +317,8 @@ class ConnectionObserver:
 class _Trial:
     """The readers that try to make sense of one direction; their finds are held until one of them is believed."""
 
-    def __init__(self, sides: tuple[Side, ...], listener: Listener) -> None:
+    def __init__(self, sides: tuple[Side, ...]) -> None:
         self._sides = sides
-        self._listener = listener
         self.fed = 0
         self.readers: list[Reader] = []
         self.restart()
