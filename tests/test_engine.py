@@ -46,7 +46,7 @@ def events_of(packets: list[bytes], *cuts: int, times: list[int] | None = None) 
     for start, stop in itertools.pairwise(edges):
         some = None if times is None else times[start:stop]
         found += engine.packets(block(packets[start:stop], first=start + 1, times=some))
-    return found + engine.finish()
+    return [*found, *engine.finish()]
 
 
 def short(events: list[Event]) -> list[str]:
@@ -346,8 +346,8 @@ def test_time_may_go_backwards() -> None:
 
 def test_empty_blocks() -> None:
     engine = Engine()
-    assert engine.packets(block([])) == []
-    assert engine.finish() == []
+    assert list(engine.packets(block([]))) == []
+    assert list(engine.finish()) == []
     packets = talk(upgraded()).packets
     assert short(events_of(packets, 0, 3, 3, len(packets))) == short(events_of(packets))
 

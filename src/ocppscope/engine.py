@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ocppscope.batch import Arrivals, Batch
 from ocppscope.model import (
     Connection,
     ConnectionClosed,
@@ -27,7 +28,7 @@ from ocppscope.options import Options
 from ocppscope.track import Lane, Track
 from ocppscope.wire import flows
 from ocppscope.wire.connection import DEAD, Phase
-from ocppscope.wire.frames import MASKED, apply_mask, whole_frames
+from ocppscope.wire.frames import COMPRESSED, MASKED, payloads, whole_frames
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
 from ocppscope.wire.order import NOT_EXPECTED, Row, smooth_flows
@@ -49,7 +50,9 @@ MAX_SNAPSHOTS = 1 << 17
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
-__all__ = ["Engine", "Options", "Summary"]
+_SMOOTH, _ROUGH, _ODD = 0, 1, 2  # of a smooth flow; perhaps in order by itself; neither
+
+__all__ = ["Batch", "Engine", "Options", "Summary"]
 
 
 class Summary:
@@ -91,7 +94,7 @@ class Engine:
         self._lanes: dict[int, Lane] = {}  # by slot * 2 + direction
         self._embryos: dict[int, None] = {}  # slots of tracks that are not WebSocket yet, oldest first
         self._stalled: dict[int, Track] = {}
-        self._events: list[Event] = []
+        self.batch = Batch()
         self._now = 0
         self._numbers = 0
         self._clues: dict[object, _Sighting] = {}
@@ -100,7 +103,7 @@ class Engine:
 
     def emit(self, event: Event) -> None:
         """Hands out an event."""
-        self._events.append(event)
+        self.batch.add(event)
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             self.connections[event.connection.number] = event.connection
             if len(self.connections) > MAX_SNAPSHOTS:
@@ -133,13 +136,14 @@ class Engine:
             return None
         return known.number
 
-    def _take_events(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
+    def _take_batch(self) -> Batch:
+        batch, self.batch = self.batch, Batch()
+        batch.settle()
+        return batch
 
     # --- packets ------------------------------------------------------------------------------------------------
 
-    def packets(self, block: PacketBlock) -> list[Event]:
+    def packets(self, block: PacketBlock) -> Batch:
         """The events of the next packets."""
         segments = self._link.decode(block)
         if self.options.share[1] > 1:
@@ -151,7 +155,7 @@ class Engine:
             self._segments(block, segments, slots, rows)
         if len(block.time_ns):
             self._now = max(self._now, int(block.time_ns[-1]))
-        return self._take_events()
+        return self._take_batch()
 
     def _segments(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> None:
         """The segments that somebody looks at, in capture order.
@@ -162,67 +166,66 @@ class Engine:
         data = bytes(segments.data)
         way = slots[rows] * 2 + segments.direction[rows]
         after = (segments.seq[rows] + segments.length[rows]) & MODULUS
-        smooth = self._smooth_rows(data, segments, slots, rows, after)
-        visited = np.flatnonzero(~smooth | (segments.length[rows] > 0))
-        rows, smooth = rows[visited], smooth[visited]
-        start, length, packets = segments.payload[rows], segments.length[rows], segments.packet[rows]
-        form, body = whole_frames(data, start, length)
-        columns = zip(
-            _integers(way[visited]),
-            _integers(np.where(smooth, -1, rows)),
-            _integers(after[visited]),
-            _integers(start),
-            _integers(start + length),
-            _integers(form),
-            _integers(body),
-            _integers(block.time_ns[packets]),
-            _integers(packets + block.first_packet),
-            strict=True,
-        )
-        lanes, append, stalled, tracks = self._lanes, self._events.append, self._stalled, self._tracks
-        for way_, row, after_, at, stop, form_, body_, time_ns, packet in columns:
-            if stalled:
-                self._expire(time_ns)
-            lane = lanes.get(way_)
-            if row >= 0:
-                if way_ >> 1 not in tracks and self._is_ignored(way_ >> 1, int(segments.flags[row]), data, at, stop):
-                    continue
-                segment = _segment(segments, data, row, time_ns, packet)
-                if lane is None or not lane.is_next(segment):
-                    self._unusual(way_ >> 1, segment, data, int(segments.ip[row]))
-                    continue
-                lane.half.next = after_
-                if at == stop:
-                    continue
-                lane.half.tail = segment.data
-            assert lane is not None
-            if form_ == lane.form and lane.reader.idle:
-                payload = data[body_:stop]
-                if form_ == MASKED:
-                    payload = apply_mask(payload, data[body_ - 4 : body_])
-                message = lane.quick(payload, time_ns, packet, stop - at, False)
-                if message is not None:
-                    append(message)
-                else:
-                    lane.read_closely(payload, time_ns, packet, stop - at)
-            else:
-                message = lane.read_frames(data[at:stop], form_, body_ - at, time_ns, packet)
-                if message is not None:
-                    append(message)
-
-    def _smooth_rows(
-        self, data: bytes, segments: Segments, slots: Ints, rows: Ints, after: Ints
-    ) -> NDArray[np.bool_]:
-        """Which rows belong to flows that are smooth in this block; moves their connections to the block's end."""
         odd = ((segments.flags[rows] & (FIN | SYN | RST)) | segments.missing[rows]) != 0
-        slot, direction = slots[rows], segments.direction[rows]
-        found = smooth_flows(Row(slot, direction, segments.seq[rows], after, segments.ack[rows], odd), self._expected)
+        smooth = self._smooth_rows(
+            data,
+            segments,
+            Row(slots[rows], segments.direction[rows], segments.seq[rows], after, segments.ack[rows], odd),
+            rows,
+        )
+        visited = np.flatnonzero(~smooth | (segments.length[rows] > 0))
+        rows, smooth, way, after, odd = rows[visited], smooth[visited], way[visited], after[visited], odd[visited]
+        start, length, packet = segments.payload[rows], segments.length[rows], segments.packet[rows]
+        time_ns, packets = block.time_ns[packet].tolist(), (packet + block.first_packet).tolist()
+        starts, lengths = start.tolist(), length.tolist()
+        form, body = whole_frames(data, start, length)
+        payload = payloads(data, form, body, start + length)
+        arrivals = Arrivals(payload[:], time_ns[:], packets[:], lengths[:], (form > MASKED).tolist())
+        batch = self.batch = Batch(arrivals)
+        step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
+        lanes, stalled, tracks = self._lanes, self._stalled, self._tracks
+        columns = zip(step.tolist(), way.tolist(), form.tolist(), payload, time_ns, strict=True)
+        for at, (step_, way_, form_, text, now) in enumerate(columns):
+            if stalled:
+                self._expire(now)
+            lane = lanes.get(way_)
+            if step_ != _SMOOTH:
+                slot, begin, size = way_ >> 1, starts[at], lengths[at]
+                row = rows[at]
+                if slot not in tracks and self._is_ignored(slot, int(segments.flags[row]), data, begin, begin + size):
+                    continue
+                if lane is None or step_ == _ODD or not lane.is_next(int(segments.seq[row]), int(segments.ack[row])):
+                    self._unusual(slot, _segment(segments, data, row, now, packets[at]), data, int(segments.ip[row]))
+                    continue
+                lane.half.next = int(after[at])
+                if not size:
+                    continue
+                lane.half.tail = data[begin : begin + size]
+            assert lane is not None
+            reader = lane.reader
+            if reader.idle and form_ == lane.form:
+                if not lane.quick(batch, text, now, at):
+                    lane.read_closely(text, now, packets[at], lengths[at])
+            elif reader.idle and form_ == lane.form + COMPRESSED and reader.inflates:
+                inflated = lane.inflate(text, now, packets[at], lengths[at])
+                if inflated is None:
+                    continue
+                arrivals.texts[at] = inflated
+                if not lane.quick(batch, inflated, now, at):
+                    lane.read_inflated(inflated, now, packets[at], lengths[at])
+            else:
+                begin = starts[at]
+                reader.feed(data[begin : begin + lengths[at]], now, packets[at])
+
+    def _smooth_rows(self, data: bytes, segments: Segments, row: Row, rows: Ints) -> NDArray[np.bool_]:
+        """Which rows belong to flows that are smooth in this block; moves their connections to the block's end."""
+        found = smooth_flows(row, self._expected)
         for number, final in zip(found.slots.tolist(), found.last.tolist(), strict=True):
-            for side, row in enumerate(final):
-                if row >= 0:
+            for side, last in enumerate(final):
+                if last >= 0:
                     half = self._lanes[number * 2 + side].half
-                    half.next = int(after[row])
-                    at, length = int(segments.payload[rows[row]]), int(segments.length[rows[row]])
+                    half.next = int(row.after[last])
+                    at, length = int(segments.payload[rows[last]]), int(segments.length[rows[last]])
                     half.tail = data[at : at + length]
         return found.rows
 
@@ -320,12 +323,12 @@ class Engine:
         """A connection whose bytes come in order, from a proxy or a decryptor."""
         return Track(self, (flow.client, flow.server), time_ns, 0)
 
-    def stream(self, track: Track, side: Side, data: bytes, time_ns: int, packet: int = 0) -> list[Event]:
+    def stream(self, track: Track, side: Side, data: bytes, time_ns: int, packet: int = 0) -> Batch:
         """The events of the next bytes that `side` sent; `packet` numbers the read that they came from."""
         track.observer.data(int(side), data, time_ns, packet)
-        return self._take_events()
+        return self._take_batch()
 
-    def stream_closed(self, track: Track, side: Side, how: str, time_ns: int) -> list[Event]:
+    def stream_closed(self, track: Track, side: Side, how: str, time_ns: int) -> Batch:
         """The events of a direction's end ("FIN") or of the connection's ("RST")."""
         half = track.observer.assembler.halves[side]
         half.ended = True
@@ -333,16 +336,16 @@ class Engine:
         track.observer.closed(int(side), how, time_ns, 0)
         if track.over:
             track.end(time_ns)
-        return self._take_events()
+        return self._take_batch()
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def finish(self) -> list[Event]:
+    def finish(self) -> Batch:
         """The events of the end of the capture: everything still open is closed at the last packet's time."""
         for slot, track in list(self._tracks.items()):
             track.end(self._now, "end of capture")
             self._drop(slot, track, flows.DEAD)
-        return self._take_events()
+        return self._take_batch()
 
 
 def _segment(segments: Segments, data: bytes, row: int, time_ns: int, packet: int) -> Segment:

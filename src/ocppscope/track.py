@@ -14,7 +14,6 @@ from ocppscope.model import (
     Event,
     Flow,
     Handshake,
-    Message,
     Problem,
     Side,
     StreamGap,
@@ -25,13 +24,13 @@ from ocppscope.ocpp.exchange import Dialogue
 from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
-from ocppscope.wire.frames import CLOSE, COMPRESSED, MASKED, UNMASKED, unmask
+from ocppscope.wire.frames import CLOSE, MASKED, UNMASKED
 from ocppscope.wire.judge import Judge
-from ocppscope.wire.link import FIN, RST, SYN
-from ocppscope.wire.tcp import MAX_JUMP, MODULUS, Segment
+from ocppscope.wire.tcp import MAX_JUMP, MODULUS
 from ocppscope.wire.websocket import Control
 
 if TYPE_CHECKING:
+    from ocppscope.batch import Batch
     from ocppscope.options import Options
 
 MAX_CONNECTION_PROBLEMS = 32
@@ -52,6 +51,7 @@ class Host(Protocol):
     """What a track needs of the engine."""
 
     options: Options
+    batch: Batch
 
     def emit(self, event: Event) -> None:
         """Hands out an event."""
@@ -99,12 +99,12 @@ class Lane:
         self.form = MASKED if reader.masked else UNMASKED
         self.quick = dialogue.speakers[reader.side].quick
 
-    def is_next(self, segment: Segment) -> bool:
+    def is_next(self, seq: int, ack: int) -> bool:
         """Whether a segment continues its direction exactly and acknowledges nothing that was not captured."""
-        if segment.seq != self.half.next or segment.missing or segment.flags & (FIN | SYN | RST):
+        if seq != self.half.next:
             return False
         assert self.peer.next is not None
-        ahead = (segment.ack - self.peer.next) & MODULUS
+        ahead = (ack - self.peer.next) & MODULUS
         return not ahead or ahead > MAX_JUMP
 
     def read_closely(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> None:
@@ -112,22 +112,21 @@ class Lane:
         reader = self.reader
         self._track.text(reader.side, reader.checked(payload, time_ns, packet, wire_size, compressed=False))
 
-    def read_frames(self, octets: bytes, form: int, head: int, time_ns: int, packet: int) -> Message | None:
-        """A segment that is no whole uncompressed frame: its message if it is ordinary, else None once read."""
-        reader = self.reader
-        if form != self.form + COMPRESSED or not reader.idle or not reader.inflates:
-            reader.feed(octets, time_ns, packet)
-            return None
-        payload = unmask(octets[head:], octets[head - 4 : head] if reader.masked else b"")
-        text, problem = reader.inflate(payload)
+    def inflate(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> bytes | None:
+        """The text of a whole compressed frame; None once it is read, where more is to be said of it."""
+        text, problem = self.reader.inflate(payload)
         if problem is None and len(text) <= MAX_JSON_SIZE:
-            message = self.quick(text, time_ns, packet, len(octets), True)
-            if message is not None:
-                return message
-        checked = reader.checked(text, time_ns, packet, len(octets), compressed=True)
-        problems = checked.problems if problem is None else (problem,)
-        self._track.text(reader.side, checked._replace(problems=problems))
+            return text
+        self.read_inflated(text, time_ns, packet, wire_size, problem)
         return None
+
+    def read_inflated(
+        self, text: bytes, time_ns: int, packet: int, wire_size: int, problem: Problem | None = None
+    ) -> None:
+        """The text of a whole compressed frame that is not an ordinary message."""
+        reader = self.reader
+        checked = reader.checked(text, time_ns, packet, wire_size, compressed=True)
+        self._track.text(reader.side, checked._replace(problems=(problem,)) if problem else checked)
 
 
 class Track:
@@ -250,6 +249,8 @@ class Track:
             if self._host.options.every_websocket:
                 self._host.emit(self.dialogue.read(side, text))
             return
+        if not text.problems and not text.binary and text.frames == 1 and self._is_quick(side, text):
+            return
         message = self.dialogue.read(side, text)
         if self._clue_wanted():
             self._clues += 1
@@ -260,6 +261,15 @@ class Track:
         for end in self.dialogue.ended:
             self._host.emit(end)
         self.dialogue.ended.clear()
+
+    def _is_quick(self, side: Side, text: Text) -> bool:
+        """Takes an ordinary message that came with other frames in a packet, or in several packets."""
+        if self._clue_wanted() or len(text.payload) > MAX_JSON_SIZE:
+            return False
+        batch = self._host.batch
+        assert self.dialogue is not None
+        place = batch.arrivals.add(text)
+        return self.dialogue.speakers[side].quick(batch, text.payload, text.origin.time_ns, place)
 
     def _becomes_ocpp(self, text: Text) -> bool:
         """Whether a connection that agreed on no OCPP subprotocol speaks OCPP after all."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ocppscope.model import Kind
 from ocppscope.ocpp import codec, jsontext
-from ocppscope.ocpp.codec import RawMessage, decode, decode_exactly, match_head
+from ocppscope.ocpp.codec import CALL_HEAD, RESULT_HEAD, RawMessage, decode, decode_exactly, match_head
 from ocppscope.ocpp.jsontext import MAX_JSON_DEPTH, MAX_JSON_SIZE
 from ocppscope.problems import PROBLEMS
 
@@ -344,6 +344,30 @@ def test_head_declines(text: bytes) -> None:
 def test_no_quick_acceptance_of_what_has_a_problem(text: bytes) -> None:
     head = match_head(text)
     assert head is None or not jsontext.is_clean(text[head[3] : -1])
+
+
+# -- heads, whatever comes after them
+
+HEADS = [b'[2,"a","Heartbeat",', b'[2, "a b", "Get15118EVCertificate", ', b'[3,"a",', b'[3, "x-1", ']
+REST = st.one_of(
+    st.binary(max_size=60),
+    st.text('{}[],:"\\\\ \n0aeE+-.tfnul', max_size=40).map(str.encode),
+    st.sampled_from(
+        [b"}", b"},", b"},{}", b'"payload":1}', b'"a":NaN}', b'"signature":"","payload":""}', b"[" * 600]
+    ),
+)
+
+
+@given(st.sampled_from(HEADS), REST)
+def test_nothing_after_a_head_changes_what_it_says(start: bytes, rest: bytes) -> None:
+    """So that a message can be paired before its payload is looked at."""
+    text = start + b"{" + rest + b"]"
+    head = (CALL_HEAD if text[1:2] == b"2" else RESULT_HEAD)(text)
+    assert head is not None
+    message = decode(text)
+    assert message.kind is (Kind.CALL if text[1:2] == b"2" else Kind.CALLRESULT)
+    assert message.id == head[1].decode()
+    assert message.action == (head[2].decode() if text[1:2] == b"2" else "")
 
 
 # -- properties

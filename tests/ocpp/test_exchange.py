@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ocppscope.batch import Batch
 from ocppscope.model import ExchangeEnd, Kind, Message, Origin, Outcome, Problem, Side, Text, Version
 from ocppscope.ocpp import exchange
 from ocppscope.ocpp.exchange import MAX_ANSWERED, MAX_PENDING, Dialogue
@@ -55,15 +56,17 @@ class Talk:
         self.now = self.now + SECOND if at is None else at
         packet = len(self.messages) + 1
         message = None
+        whole = Text(text, Origin(self.now, (packet,)), len(text) + 6, binary=binary, problems=problems)
         if self._quick and not problems and not binary:
-            before = self.state
-            message = self.dialogue.speakers[side].quick(text, self.now, packet, len(text) + 6, False)
-            if message is None:
-                assert self.state == before
-            else:
+            before, batch = self.state, Batch()
+            if self.dialogue.speakers[side].quick(batch, text, self.now, batch.arrivals.add(whole)):
                 self.taken += 1
+                batch.settle()
+                (message,) = batch
+            else:
+                assert self.state == before
+                assert len(batch) == 0
         if message is None:
-            whole = Text(text, Origin(self.now, (packet,)), len(text) + 6, binary=binary, problems=problems)
             message = self.dialogue.read(side, whole)
         self.messages.append(message)
         assert {problem.code for problem in message.problems} <= PROBLEMS.keys()
@@ -574,14 +577,15 @@ def test_any_bytes_are_messages(said: list[tuple[Side, bytes, bool]]) -> None:
 
 
 def test_the_quick_way_keeps_the_compressed_flag_and_the_size() -> None:
-    dialogue = Talk(V16)
-    dialogue.play('> [2,"0","Heartbeat",{}]')
-    message = dialogue.dialogue.speakers[0].quick(BEAT.encode(), 5, 9, 17, True)
-    assert message is not None
-    assert (message.compressed, message.wire_size, message.packets, message.frames) == (True, 17, (9,), 1)
-    answer = dialogue.dialogue.speakers[1].quick(BEATEN.encode(), 6, 10, 18, True)
-    assert answer is not None
-    assert (answer.compressed, answer.wire_size, answer.packets, answer.latency_ns) == (True, 18, (10,), 1)
+    dialogue, batch = Talk(V16).dialogue, Batch()
+    for side, text, packets in ((Side.STATION, BEAT, (9,)), (Side.CSMS, BEATEN, (10, 11))):
+        whole = Text(text.encode(), Origin(packets[0], packets), 8 + packets[0], compressed=True)
+        assert dialogue.speakers[side].quick(batch, whole.payload, packets[0], batch.arrivals.add(whole))
+    call, answer = batch
+    assert isinstance(call, Message)
+    assert isinstance(answer, Message)
+    assert (call.compressed, call.wire_size, call.packets, call.frames) == (True, 17, (9,), 1)
+    assert (answer.compressed, answer.wire_size, answer.packets, answer.latency_ns) == (True, 18, (10, 11), 1)
 
 
 def test_limits_are_as_documented() -> None:

@@ -18,6 +18,7 @@ from ocppscope.model import Version
 from ocppscope.ocpp import conformance, jsontext, overlay, schemas, versions
 from ocppscope.ocpp.codec import decode, decode_exactly, match_head
 from ocppscope.ocpp.schemas import Validator, validator
+from ocppscope.ocpp.typed import MAX_KNOWN, MAX_KNOWN_BYTES, Acceptors
 from ocppscope.problems import PROBLEMS
 
 V16, V201, V21 = versions.COVERED
@@ -83,7 +84,7 @@ def test_the_ocpp_package_is_not_imported() -> None:
     program = (
         "import sys; from ocppscope.ocpp import schemas, guess\n"
         "from ocppscope.model import Version\n"
-        "v = schemas.validator(Version.V16, 'Heartbeat'); assert v.fast(b'{}') is not None\n"
+        "v = schemas.validator(Version.V16, 'Heartbeat'); assert v.acceptors.payload.accepts(b'{}')\n"
         "assert v.problems(b'{\"a\":1}')\n"
         "sys.exit(any(name == 'ocpp' or name.startswith(('ocpp.', 'jsonschema')) for name in sys.modules))"
     )
@@ -197,7 +198,7 @@ def test_payload(
     checked = the(version, action, response)
     assert sorted(found_codes(checked, payload)) == [(f"schema.{code}", path) for code, path in expected]
     if expected:
-        assert checked.fast(payload) is None
+        assert not checked.acceptors.payload.accepts(payload)
 
 
 def profile(limit: str, more: str = "") -> bytes:
@@ -222,12 +223,12 @@ def test_multiple_of_tenth(limit: str) -> None:
 def test_not_multiple_of_tenth(limit: str) -> None:
     checked = the(V16, "SetChargingProfile")
     assert found_codes(checked, profile(limit)) == [("schema.multiple-of", LIMIT)]
-    assert checked.fast(profile(limit)) is None
+    assert not checked.acceptors.payload.accepts(profile(limit))
 
 
 def test_usual_profiles_take_the_fast_way() -> None:
-    assert the(V16, "SetChargingProfile").fast(profile("16.5")) is not None
-    assert the(V16, "SetChargingProfile").fast(profile("16", ',"minChargingRate":8.1')) is not None
+    assert the(V16, "SetChargingProfile").acceptors.payload.accepts(profile("16.5"))
+    assert the(V16, "SetChargingProfile").acceptors.payload.accepts(profile("16", ',"minChargingRate":8.1'))
 
 
 SENTENCES = [
@@ -270,7 +271,7 @@ def test_number_of_problems_is_bounded() -> None:
 )
 def test_bombs(payload: bytes) -> None:
     checked = the(V201, "DataTransfer")
-    assert checked.fast(payload) is None
+    assert not checked.acceptors.payload.accepts(payload)
     assert checked.problems(payload) == ()
 
 
@@ -310,7 +311,7 @@ def test_date_time(text: str, code: str) -> None:
     problem = conformance.date_time_problem(text)
     assert (problem[0] if problem else "") == code
     if code:
-        assert the(V16, "Heartbeat", True).fast(json.dumps({"currentTime": text}).encode()) is None
+        assert not the(V16, "Heartbeat", True).acceptors.payload.accepts(json.dumps({"currentTime": text}).encode())
 
 
 date_time_like = st.from_regex(
@@ -322,7 +323,7 @@ date_time_like = st.from_regex(
 
 @given(date_time_like)
 def test_what_the_compiled_decoder_takes_for_a_date_time_is_one(text: str) -> None:
-    if the(V201, "Heartbeat", True).fast(b'{"currentTime":"%s"}' % text.encode()) is not None:
+    if the(V201, "Heartbeat", True).acceptors.payload.accepts(b'{"currentTime":"%s"}' % text.encode()):
         assert conformance.date_time_problem(text) is None
 
 
@@ -497,8 +498,11 @@ def check_against_others(checked: Validator, payload: bytes) -> tuple[bool, bool
     found = checked.problems(payload)
     assert all(problem.code in PROBLEMS for problem in found)
     clean = not message.problems and not found
-    taken = checked.fast(payload) is not None
+    taken = checked.acceptors.payload.accepts(payload)
     assert clean or not taken, (payload, message.problems, found)
+    answer = b'[3,"a",%s]' % payload
+    assert checked.acceptors.call.accepts(text) is checked.acceptors.result.accepts(answer) is taken
+    assert checked.acceptors.call.declined([text, text]) == ([] if taken else [0, 1])
     try:
         value = loads(payload)
     except (ValueError, RecursionError):
@@ -606,9 +610,66 @@ def test_mutated_real_messages_are_never_accepted_wrongly(shared: Path) -> None:
         payload = bytes(text[head[3] : -1])
         message = decode_exactly(bytes(text))
         for checked in filter(None, (validator(version, head[2]) for version in versions.COVERED)):
-            if checked.fast(payload) is not None:
+            if checked.acceptors.payload.accepts(payload):
                 accepted += 1
                 assert not message.problems
                 assert not checked.problems(payload)
                 assert (message.kind, message.id, message.action, message.payload) == (*head[:3], payload)
     assert accepted > 100
+
+
+# --- many messages at once ------------------------------------------------------------------------------------------
+
+BEATS = [b'[3,"%d",{"currentTime":"2026-11-22T12:00:%02dZ"}]' % (n, n % 60) for n in range(150)]
+STATUS = b'[3,"x",{"status":"Accepted"}]'
+
+
+def test_declined_names_the_right_ones_of_many() -> None:
+    accepts = the(V16, "Heartbeat", True).acceptors.result
+    assert accepts.declined(BEATS) == []
+    assert accepts.declined([]) == []
+    spoilt = list(BEATS)
+    for place in (0, 63, 64, 149):
+        spoilt[place] = STATUS
+    assert accepts.declined(spoilt) == [0, 63, 64, 149]
+
+
+TOGETHER = [
+    # texts of which none is valid alone, but which read as JSON when they are put together
+    [b'[3,"a",{"currentTime":"2026-11-22T12:00:00Z"}],[3,"b",{"currentTime":"2026-11-22T12:00:00Z"}]', b"[]"],
+    [b'[3,"a",{"currentTime":"2026]', b'[-11-22T12:00:00Z"}]'],
+    [b'[3,"a",{"currentTime":"2026-11-22T12:00:00Z"}]\n[3,"b",{"currentTime":"2026-11-22T12:00:00Z"}]', b"[]"],
+    [b'[3,"a",{"status":"Accepted","currentTime":"2026-11-22T12:00:00Z"}]', STATUS],
+    [b'[3,"a",{"currentTime":"2026-11-22T12:00:00Z","currentTime":"2026-11-22T12:00:00Z"}]', BEATS[0]],
+    [b'[3,"a",{"currentTime":"2026-11-22T12:00:0\\u0030Z"}]', BEATS[0]],
+    [b'[3,"a",{"currentTime":"2026-11-22T12:00:00Z"},7]', BEATS[0]],
+]
+
+
+@pytest.mark.parametrize("texts", TOGETHER)
+def test_texts_are_judged_one_by_one(texts: list[bytes]) -> None:
+    accepts = the(V16, "Heartbeat", True).acceptors.result
+    assert accepts.declined(texts) == [place for place, text in enumerate(texts) if not accepts.accepts(text)]
+    assert 0 in accepts.declined(texts)
+
+
+def test_payloads_are_known_within_bounds() -> None:
+    accepts = Acceptors(the(V16, "ChangeAvailability", True).schema).result
+    text = b'[3,"a",{"status":"Accepted"}]'
+    assert accepts.knows(text, 7)
+    assert accepts.knows(text, 7)
+    assert not accepts.knows(b'[3,"a",{"status":"Perhaps"}]', 7)
+    for spaces in range(2 * MAX_KNOWN_BYTES):
+        text = b'[3,"a",{%s"status":"Accepted"}]' % (b" " * spaces)
+        assert accepts.knows(text, 7) == (len(text) - 7 <= MAX_KNOWN_BYTES)
+
+
+def test_only_so_many_payloads_are_known() -> None:
+    accepts = Acceptors(the(V16, "StartTransaction", True).schema).result
+    known = 0
+    for number in range(2 * MAX_KNOWN):
+        known += accepts.knows(b'[3,"a",{"transactionId":%d,"idTagInfo":{"status":"Blocked"}}]' % number, 7)
+    assert known == 0  # too long
+    accepts = Acceptors(the(V201, "GetTransactionStatus", True).schema).result
+    texts = [b'[3,"a",{"messagesInQueue":%s}]' % (b" " * spaces + b"true") for spaces in range(MAX_KNOWN_BYTES)]
+    assert sum(accepts.knows(text, 7) for text in texts) < MAX_KNOWN

@@ -18,6 +18,7 @@ from ocppscope.wire.frames import (
     TEXT,
     UNMASKED,
     Header,
+    payloads,
     read_header,
     unmask,
     whole_frames,
@@ -95,6 +96,25 @@ def test_unmask(payload: bytes, mask: bytes) -> None:
     for made in (unmask(payload, mask), unmask(bytearray(payload), bytearray(mask))):
         assert made == expected
         assert isinstance(made, bytes)
+
+
+AROUND_THE_WIDTHS = st.one_of(st.integers(0, 130), st.sampled_from([256, 257, 1024, 2048, 2049, 65535]))
+
+
+@given(st.lists(st.tuples(AROUND_THE_WIDTHS, st.booleans(), st.integers(1, 255)), max_size=12), st.integers(0, 3000))
+def test_payloads_of_many_frames(shapes: list[tuple[int, bool, int]], padding: int) -> None:
+    """Lengths on both sides of each width; the last ones so near the end that no width fits."""
+    buffer, bodies, stops, forms, expected = bytearray(b"ab"), [], [], [], []
+    for length, masked, seed in shapes:
+        payload, mask = bytes((seed * n) & 255 for n in range(length)), bytes([seed, 1, 255, 128]) * masked
+        buffer += mask
+        bodies.append(len(buffer))
+        buffer += xor(payload, mask) if mask else payload
+        stops.append(len(buffer))
+        forms.append(MASKED if masked else UNMASKED)
+        expected.append(payload)
+    rows = (np.array(column, np.int64) for column in ([*forms, 0], [*bodies, 0], [*stops, 1]))
+    assert payloads(bytes(buffer) + bytes(padding), *rows) == [*expected, b""]
 
 
 # --- whole frames ---------------------------------------------------------------------------------------------------

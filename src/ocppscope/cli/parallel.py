@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe
     from multiprocessing.context import SpawnProcess
 
+    from ocppscope.batch import Batch as Events
     from ocppscope.cli.run import LogRequest
     from ocppscope.cli.session import Log
     from ocppscope.render.formats import LogFormat
@@ -114,13 +115,13 @@ class _Packer:
         self._first: int | None = None
         self._firsts: dict[int, int] = {}  # first packet of each connection
 
-    def passed(self, first_ns: int, last_ns: int, events: list[Event]) -> None:
+    def passed(self, first_ns: int, last_ns: int, events: Events) -> None:
         """The packets of a block were of these times."""
         if self._first is None:
             self._first = first_ns
         self._until = max(self._until, last_ns)
 
-    def pack(self, events: list[Event], progress: tuple[int, int | None], *, ending: bool = False) -> Batch:
+    def pack(self, events: Events, progress: tuple[int, int | None], *, ending: bool = False) -> Batch:
         """The next events; with `ending` those of the end of the capture, connection by connection."""
         keys, packets, times, connections = array("q"), array("q"), array("q"), array("q")
         bodies: list[str | Event | None] = []

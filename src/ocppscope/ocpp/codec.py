@@ -68,10 +68,14 @@ class RawMessage(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-_ID = rb'"(?!-1")([ !#-\[\]-~]{1,36})"'
-CALL_HEAD = re.compile(rb"\[([26]), ?" + _ID + rb', ?"([A-Za-z0-9]{1,50})", ?(?=\{)').match
-_SIGNED = rb'(?!\{\s*"(?:payload|protected|signature|header)")'
-RESULT_HEAD = re.compile(rb"\[3, ?" + _ID + rb", ?(?=\{)" + _SIGNED).match
+_ID = rb'"(?!-1")([ !#-\[\]-~]{1,36}+)"'
+_CALLING = _ID + rb', ?"([A-Za-z0-9]{1,50}+)", ?(?=\{)'
+CALL_HEAD = re.compile(rb"\[2, ?" + _CALLING).match
+"""The head of an ordinary CALL up to its payload: id and action. Whatever the payload is, `decode` agrees."""
+RESULT_HEAD = re.compile(rb"\[3, ?" + _ID + rb", ?(?=\{)").match
+"""Likewise of a CALLRESULT: its id."""
+_HEAD = re.compile(rb"\[([26]), ?" + _CALLING).match
+_IS_SIGNED = re.compile(rb'\{\s*"(?:payload|protected|signature|header)"').match
 _ACTIONS = {action.encode(): action for action in ALL_ACTIONS}
 _CALL, _CALLRESULT, _SEND = Kind.CALL, Kind.CALLRESULT, Kind.SEND
 
@@ -81,12 +85,12 @@ def match_head(text: bytes) -> tuple[Kind, str, str, int] | None:
 
     Gives kind, id, action ("" of a CALLRESULT) and where the payload starts; the payload is `text[start:-1]`.
     None means that `decode` has to look. A head says nothing about the payload: whoever uses it has the payload
-    accepted by a validator's `fast` or by `jsontext.is_clean`, or calls `decode` after all. With such a payload
+    accepted by a validator or by `jsontext.is_clean`, or calls `decode` after all. With such a payload
     `decode` has no problem to state and gives the same kind, id, action and payload.
     """
     if text[-1:] != b"]" or len(text) > MAX_JSON_SIZE:
         return None
-    found = CALL_HEAD(text)
+    found = _HEAD(text)
     if found is not None:
         number, id_, name = found.groups()
         action = _ACTIONS.get(name)
@@ -94,7 +98,7 @@ def match_head(text: bytes) -> tuple[Kind, str, str, int] | None:
             return None
         return _CALL if number == b"2" else _SEND, id_.decode(), action, found.end()
     found = RESULT_HEAD(text)
-    if found is None:
+    if found is None or _IS_SIGNED(text, found.end()):
         return None
     return _CALLRESULT, found[1].decode(), "", found.end()
 

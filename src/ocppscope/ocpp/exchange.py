@@ -8,6 +8,7 @@ that a second answer, a repeated CALL and a CALLRESULTERROR find it. State never
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,8 +16,11 @@ from msgspec.structs import replace
 from ocppscope.model import ExchangeEnd, Kind, Message, Outcome, Problem, Side, Text, Version
 from ocppscope.ocpp import codec, schemas, versions
 from ocppscope.ocpp.guess import VersionGuess
-from ocppscope.ocpp.typed import TypedDecoder
 from ocppscope.options import DEFAULT_TIMEOUT_NS
+
+if TYPE_CHECKING:
+    from ocppscope.batch import Batch
+    from ocppscope.ocpp.typed import Acceptor
 
 MAX_PENDING = 512
 """Unanswered CALLs that one side may have before the oldest is given up."""
@@ -24,8 +28,6 @@ MAX_ANSWERED = 16
 """Answered CALLs that are remembered per side, in two generations of half as many."""
 
 _BRACKET = ord("]")
-_CALL, _CALLRESULT = Kind.CALL, Kind.CALLRESULT  # looking up an enum's member costs more than using it
-_PENDING, _ANSWERED, _LATE = Outcome.PENDING, Outcome.ANSWERED, Outcome.LATE
 _ANSWERS = frozenset({Kind.CALLRESULT, Kind.CALLERROR})
 _DAMAGE = frozenset(
     {"ws.lost-bytes", "ws.context-lost", "ws.too-large", "ws.unfinished-message", "ws.deflate-corrupt"}
@@ -40,11 +42,11 @@ class _Call(Struct, frozen=True, gc=False):
     time_ns: int
     action: str
     content: int  # hash of its text
-    accepts: TypedDecoder | None  # of its CALLRESULT
+    accepts: Acceptor | None  # its CALLRESULT
 
 
-_Acceptors = tuple[str, TypedDecoder, TypedDecoder]
-"""An action, and what accepts the payloads of its CALL and of its CALLRESULT."""
+_Acceptors = tuple[str, "Acceptor", "Acceptor"]
+"""An action, and what accepts its CALL and its CALLRESULT."""
 
 
 class Speaker:
@@ -73,70 +75,77 @@ class Speaker:
         """An answered CALL that is still remembered."""
         return self.answered.get(id_) or self.answered_before.get(id_)
 
-    def quick(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
-        """An ordinary message that came in one frame and one packet; None if `Dialogue.read` has to look at it.
+    def quick(self, batch: Batch, text: bytes, time_ns: int, at: int) -> bool:
+        """Pairs an ordinary text, the arrival `at`, and puts it into `batch`; False if `Dialogue.read` has to.
 
-        The same result as `read` at a fraction of its price; nothing has changed when the answer is None.
+        The same result as `read` at a fraction of its price; nothing has changed when the answer is False. The head
+        alone says what a text pairs with, so that its payload may wait to be validated with others: unless the
+        version is a guess, which the payload may change, or the text may be badly encoded.
         """
-        if text[:2] == b"[2":
-            return self._quick_call(text, time_ns, packet, wire_size, compressed)
+        if text[1:2] != b"3":
+            return self._quick_call(batch, text, time_ns, at)
         found = codec.RESULT_HEAD(text)
         if found is None or text[-1] != _BRACKET:
-            return None
+            return False
         id_ = found[1].decode()
-        caller = self.peer
+        caller, dialogue = self.peer, self.dialogue
         call = caller.pending.get(id_)
         if call is None:
-            return None
+            return False
         accepts = call.accepts
-        if accepts is None or accepts(text[found.end() : -1]) is None:
-            return None
+        if accepts is None:
+            return False
+        if not accepts.knows(text, found.end()):
+            if text.isascii() and not dialogue.guessed:
+                batch.checks[accepts].append(len(batch.rows))
+            elif not accepts.accepts(text):
+                return False
         del caller.pending[id_]
         if len(caller.answered) < MAX_ANSWERED // 2:
             caller.answered[id_] = call
         else:
             caller.remember(id_, call)
         self.count += 1
-        dialogue = self.dialogue
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
-        latency = time_ns - call.time_ns
-        outcome = _ANSWERED if latency <= dialogue.timeout_ns else _LATE
-        return Message(
-            time_ns, dialogue.connection, number, self.side, _CALLRESULT, id_, call.action, text, wire_size,
-            (packet,), 1, compressed, False, outcome, call.ordinal, latency,
-        )  # fmt: skip
+        batch.rows.append((at, self, number, id_, call.action, call.ordinal, call.time_ns))
+        return True
 
-    def _quick_call(self, text: bytes, time_ns: int, packet: int, wire_size: int, compressed: bool) -> Message | None:
+    def _quick_call(self, batch: Batch, text: bytes, time_ns: int, at: int) -> bool:
         found = codec.CALL_HEAD(text)
         if found is None or text[-1] != _BRACKET:
-            return None
-        octets, name = found.group(2, 3)
+            return False
+        octets, name = found.groups()
         entry = self.calls.get(name)
         if entry is None:
-            return None
+            return False
         action, accepts, accepts_answer = entry
-        if accepts(text[found.end() : -1]) is None:
-            return None
         id_ = octets.decode()
-        pending = self.pending
+        pending, dialogue = self.pending, self.dialogue
         if id_ in pending or id_ in self.answered or id_ in self.answered_before or len(pending) >= MAX_PENDING:
-            return None
+            return False
+        if not accepts.knows(text, found.end()):
+            if text.isascii() and not dialogue.guessed:
+                batch.checks[accepts].append(len(batch.rows))
+            elif not accepts.accepts(text):
+                return False
         self.count += 1
-        dialogue = self.dialogue
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
         pending[id_] = _Call(number, time_ns, action, hash(text), accepts_answer)
-        return Message(
-            time_ns, dialogue.connection, number, self.side, _CALL, id_, action, text, wire_size, (packet,),
-            1, compressed, False, _PENDING,
-        )  # fmt: skip
+        batch.rows.append((at, self, number, id_, action, None, 0))
+        return True
+
+    def objections(self, text: bytes, action: str, *, answer: bool) -> tuple[Problem, ...]:
+        """All problems of an ordinary text that was not accepted."""
+        raw = codec.decode(text)
+        return (*raw.problems, *self.dialogue.examine(self.side, raw.kind, raw, action if answer else None))
 
 
 class Dialogue:
     """Reads the messages of connection number `connection`. `guessed`: the version was not agreed on the wire."""
 
-    __slots__ = ("_guess", "connection", "ended", "ordinal", "speakers", "timeout_ns", "version")
+    __slots__ = ("_guess", "connection", "ended", "guessed", "ordinal", "speakers", "timeout_ns", "version")
 
     def __init__(
         self, connection: int, version: Version, *, guessed: bool, timeout_ns: int = DEFAULT_TIMEOUT_NS
@@ -147,6 +156,7 @@ class Dialogue:
         self.ordinal = 0  # of the next message
         self.speakers = station, csms = Speaker(self, Side.STATION), Speaker(self, Side.CSMS)
         station.peer, csms.peer = csms, station
+        self.guessed = guessed  # rather than agreed on the wire
         self._guess = VersionGuess() if guessed else None
         self._bind(version)
 
@@ -154,11 +164,6 @@ class Dialogue:
     def counts(self) -> tuple[int, int]:
         """How many messages each side has sent."""
         return self.speakers[0].count, self.speakers[1].count
-
-    @property
-    def guessed(self) -> bool:
-        """Whether the version is a guess (or unknown) rather than agreed on the wire."""
-        return self._guess is not None
 
     def _bind(self, version: Version) -> None:
         self.version = version
@@ -182,7 +187,7 @@ class Dialogue:
         elif not damaged:
             self._learn(kind, raw)
             problems += raw.problems
-            problems += self._examine(side, kind, raw, call)
+            problems += self.examine(side, kind, raw, call.action if call else None)
         ordinal = self.ordinal
         self.ordinal += 1
         self.speakers[side].count += 1
@@ -261,23 +266,23 @@ class Dialogue:
         if self._guess is None or kind not in (Kind.CALL, Kind.SEND):
             return
         known = schemas.validator(self.version, raw.action)
-        if known is not None and known.fast(raw.payload) is not None:
+        if known is not None and known.acceptors.payload.accepts(raw.payload):
             return
         self._guess.feed(kind, raw.action, raw.payload)
         if self._guess.version is not self.version:
             self._bind(self._guess.version)
 
-    def _examine(self, side: Side, kind: Kind, raw: codec.RawMessage, call: _Call | None) -> list[Problem]:
-        """What is wrong with the message for its version."""
+    def examine(self, side: Side, kind: Kind, raw: codec.RawMessage, answered: str | None) -> list[Problem]:
+        """What is wrong with a message for its version; `answered` is the action of the CALL that it answers."""
         problems = list(versions.action_problems(self.version, side, kind, raw.action))
         if kind in (Kind.CALLERROR, Kind.CALLRESULTERROR) and raw.error_code:
             problems += versions.error_code_problems(self.version, raw.error_code)
         validator = None
         if kind in (Kind.CALL, Kind.SEND):
             validator = schemas.validator(self.version, raw.action)
-        elif kind is Kind.CALLRESULT and call is not None:
-            validator = schemas.validator(self.version, call.action, response=True)
-        if validator is not None and raw.payload and validator.fast(raw.payload) is None:
+        elif kind is Kind.CALLRESULT and answered is not None:
+            validator = schemas.validator(self.version, answered, response=True)
+        if validator is not None and raw.payload and not validator.acceptors.payload.accepts(raw.payload):
             problems += validator.problems(raw.payload)
         return problems
 
@@ -303,10 +308,10 @@ def _calls(version: Version, side: Side) -> dict[bytes, _Acceptors]:
     return {}
 
 
-def _accepts(version: Version, action: str) -> TypedDecoder | None:
-    """What accepts an ordinary CALLRESULT payload of an action."""
+def _accepts(version: Version, action: str) -> Acceptor | None:
+    """What accepts an ordinary CALLRESULT of an action's CALL."""
     answer = schemas.validator(version, action, response=True)
-    return answer.fast if answer else None
+    return answer.acceptors.result if answer else None
 
 
 def _acceptors(version: Version, side: Side, action: str) -> _Acceptors | None:
@@ -314,4 +319,4 @@ def _acceptors(version: Version, side: Side, action: str) -> _Acceptors | None:
     request, response = schemas.validator(version, action), schemas.validator(version, action, response=True)
     if request is None or response is None or side not in versions.ACTIONS[version][action]:
         return None
-    return action, request.fast, response.fast
+    return action, request.acceptors.call, response.acceptors.result

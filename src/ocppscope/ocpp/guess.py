@@ -70,4 +70,4 @@ class VersionGuess:
 
 
 def _count_problems(checked: Validator, payload: bytes) -> int:
-    return 0 if checked.fast(payload) is not None else len(checked.problems(payload))
+    return 0 if checked.acceptors.payload.accepts(payload) else len(checked.problems(payload))

@@ -1,7 +1,7 @@
 """Payload validation for OCPP 1.6 (with the security actions), 2.0.1 and 2.1.
 
 The schemas come out of the installed `ocpp` package as data files; the package itself is never imported. Each
-validator is built when it is first asked for. A payload is tried with a compiled decoder (`typed`), and only what
+validator is built when it is first asked for. A payload is tried with a compiled acceptor (`typed`), and only what
 that declines is read exactly (`conformance`).
 """
 
@@ -18,7 +18,7 @@ from ocppscope.model import Problem, Version
 from ocppscope.ocpp import overlay
 from ocppscope.ocpp.conformance import Checker
 from ocppscope.ocpp.jsontext import read
-from ocppscope.ocpp.typed import TypedDecoder, compile_decoder
+from ocppscope.ocpp.typed import Acceptors
 from ocppscope.ocpp.versions import ACTIONS, SEND_ACTIONS
 
 _FOLDERS = {Version.V16: "v16", Version.V201: "v201", Version.V21: "v21"}
@@ -37,12 +37,12 @@ class Validator:
         return overlay.apply(self.version, self.name, load(self.version, self.name))
 
     @cached_property
-    def fast(self) -> TypedDecoder:
-        """`fast(payload: bytes) -> object | None`: the typed payload if it certainly has no problem at all.
+    def acceptors(self) -> Acceptors:
+        """What accepts payloads and messages that certainly have no problem at all.
 
-        None says only that `problems`, and the codec's `decode`, must look.
+        Where one does not, that says only that `problems`, and the codec's `decode`, must look.
         """
-        return compile_decoder(self.schema)
+        return Acceptors(self.schema)
 
     @cached_property
     def _checker(self) -> Checker:

@@ -13,8 +13,9 @@ from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.wiretext import clip, columns, pad, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
+    from ocppscope.batch import Batch
     from ocppscope.model import Connection, Event
 
 MAX_IDENTITY = 48
@@ -38,19 +39,26 @@ class Stations:
         self.entries: dict[int, Entry] = {}
         self.messages = 0
 
-    def take(self, events: Iterable[Event]) -> None:
+    def take(self, batch: Batch) -> None:
         """The next events."""
-        for event in events:
-            if type(event) is Message:
-                self.messages += 1
-                if event.problems:
-                    self._problems(event.connection, len(event.problems))
-                if event.action == "BootNotification" and event.kind is Kind.CALL:
-                    self._boot(event)
-            elif isinstance(event, ControlFrame):
-                self._problems(event.connection, len(event.problems))
-            elif isinstance(event, ConnectionOpened | ConnectionClosed):
-                self._connection(event.connection)
+        for event in batch.others():  # first, since it tells of the connections
+            self._other(event)
+        self.messages += len(batch.rows)
+        for place, row in enumerate(batch.rows):
+            if row[4] == "BootNotification" and row[5] is None:
+                self._boot(batch.message(place))
+        for message in batch.spoilt():
+            self._problems(message.connection, len(message.problems))
+
+    def _other(self, event: Event) -> None:
+        if isinstance(event, Message):
+            self.messages += 1
+            if event.action == "BootNotification" and event.kind is Kind.CALL:
+                self._boot(event)
+        if isinstance(event, Message | ControlFrame):
+            self._problems(event.connection, len(event.problems))
+        elif isinstance(event, ConnectionOpened | ConnectionClosed):
+            self._connection(event.connection)
 
     def _connection(self, connection: Connection) -> None:
         entry = self.entries.get(connection.number)

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # a platform without the compiled module
-    from websockets.utils import apply_mask
+from ocppscope.wire.link import windows
 
 if TYPE_CHECKING:
     from ocppscope.wire.link import Ints
@@ -20,7 +17,7 @@ __all__ = [
     "OPCODES",
     "UNMASKED",
     "Header",
-    "apply_mask",
+    "payloads",
     "read_header",
     "unmask",
     "whole_frames",
@@ -41,6 +38,9 @@ MAX_CONTROL = 125
 """Payload bytes of a control frame (RFC 6455 §5.5)."""
 MAX_MESSAGE_BYTES = 16 << 20
 """Payload bytes of one message that are kept; frames beyond it are passed over and said to be."""
+
+_UNMASK_WIDTHS = (64, 256, 512, 1024, 2048)
+"""Payloads are unmasked together with those of a like length; of greater length one by one."""
 
 UNMASKED, MASKED, COMPRESSED = 1, 2, 2
 """Forms of a whole text frame: unmasked or masked, plus `COMPRESSED` where RSV1 is set."""
@@ -89,8 +89,12 @@ def read_header(buffer: bytes | bytearray, at: int) -> Header | None:
 
 
 def unmask(payload: bytes | bytearray, mask: bytes | bytearray) -> bytes:
-    """The payload without its mask; `mask` may be empty."""
-    return apply_mask(payload, mask) if mask else bytes(payload)
+    """The payload without its mask (RFC 6455 §5.3); `mask` may be empty."""
+    if not mask:
+        return bytes(payload)
+    size = len(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")).to_bytes(size, "little")
 
 
 def whole_frames(data: bytes | bytearray, start: Ints, length: Ints) -> tuple[Ints, Ints]:
@@ -112,3 +116,33 @@ def whole_frames(data: bytes | bytearray, start: Ints, length: Ints) -> tuple[In
     whole = text & (short < 127) & (size + expected == length) & ((short < 126) | (extended > 125))
     form = np.where(whole, UNMASKED + masked + np.where(first == 0xC1, COMPRESSED, 0), 0)
     return form.astype(np.int64), start + size
+
+
+def payloads(data: bytes, form: Ints, body: Ints, stop: Ints) -> list[bytes]:
+    """The unmasked payloads of whole frames as `whole_frames` found them, b"" where there is none."""
+    masked = (form > 0) & (form & 1 == 0)
+    first = np.where(form & 1, body, stop)
+    found = [data[at:end] for at, end in zip(first.tolist(), stop.tolist(), strict=True)]
+    length = stop - body
+    shortest = 0
+    for width in _UNMASK_WIDTHS:
+        rows = np.flatnonzero(masked & (length > shortest) & (length <= width) & (body + width <= len(data)))
+        shortest = width
+        if len(rows):
+            masked[rows] = False
+            octets = _unmasked(data, body[rows], width)
+            begin = np.arange(0, len(octets), width)
+            ends = (begin + length[rows]).tolist()
+            for row, at, end in zip(rows.tolist(), begin.tolist(), ends, strict=True):
+                found[row] = octets[at:end]
+    for row in np.flatnonzero(masked).tolist():
+        at = int(body[row])
+        found[row] = unmask(data[at : int(stop[row])], data[at - 4 : at])
+    return found
+
+
+def _unmasked(data: bytes, body: Ints, width: int) -> bytes:
+    """`width` bytes from each of `body` on, with the mask before it taken off, one after the other."""
+    cells = windows(data, np.dtype(f"V{width}"))[body].view(np.uint32).reshape(-1, width // 4)
+    masks = windows(data, np.dtype("V4"))[body - 4].view(np.uint32)
+    return (cells ^ masks[:, None]).tobytes()

@@ -134,7 +134,7 @@ class LinkDecoder:
         self.stats.cut += int(np.count_nonzero((family != 0) & ~usable))
         packets = _Packets(np.arange(len(ip)), ip, end, block.offsets + block.origlen).only(usable)
         version = table[packets.ip] >> 4
-        headers = _windows(block.data, _IP_WINDOW)[packets.ip]
+        headers = windows(block.data, _IP_WINDOW)[packets.ip]
         four, six = version == 4, version == 6
         parts = [_decode_ipv4(packets.only(four), headers if four.all() else headers[four], table)]
         if six.any():
@@ -200,7 +200,7 @@ class _Datagrams(NamedTuple):
     others: int  # datagrams of other protocols
 
 
-def _windows(data: bytes | bytearray, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+def windows(data: bytes | bytearray, dtype: np.dtype[np.void]) -> NDArray[np.void]:
     """Every run of `dtype.itemsize` bytes of `data`, as an array to gather from."""
     return np.ndarray((len(data) - dtype.itemsize + 1,), dtype, data, strides=(1,))
 
@@ -284,7 +284,7 @@ def _tcp_layer(data: bytes | bytearray, parts: list[_Datagrams], seed: Seed, sta
         order = np.argsort(np.concatenate([part.packet for part in parts]), kind="stable")
         columns = (np.concatenate([part[i] for part in parts])[order] for i in range(7))
         index, ip, tcp, stop, captured, source, destination = columns
-    header = _windows(data, _TCP_WINDOW)[np.minimum(tcp, len(data) - 20)].view(_TCP_HEADER)
+    header = windows(data, _TCP_WINDOW)[np.minimum(tcp, len(data) - 20)].view(_TCP_HEADER)
     payload = tcp + (header["offset"] >> 4).astype(np.int64) * 4
     readable = (tcp + 20 <= captured) & (payload >= tcp + 20) & (payload <= stop)
     if not readable.all():

@@ -1,0 +1,132 @@
+"""What one step of the engine gave: ordinary messages as columns, and everything else that happened between them.
+
+An ordinary message is paired at once, since what it is called and answers stands in its head whatever comes after
+it. Its payload is validated later, together with its like, and it becomes a `Message` only for those who look at it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from ocppscope.model import Event, Kind, Message, Outcome, Problem, Side, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CALL, _CALLRESULT = Kind.CALL, Kind.CALLRESULT  # looking up an enum's member costs more than using it
+_PENDING, _ANSWERED, _LATE = Outcome.PENDING, Outcome.ANSWERED, Outcome.LATE
+
+
+class Dialogue(Protocol):
+    """The connection of a message."""
+
+    connection: int
+    timeout_ns: int
+
+
+class Speaker(Protocol):
+    """Who said a message."""
+
+    side: Side
+
+    @property
+    def dialogue(self) -> Dialogue:
+        """In what dialogue."""
+
+    def objections(self, text: bytes, action: str, *, answer: bool) -> tuple[Problem, ...]:
+        """All problems of an ordinary text that was not accepted."""
+
+
+class Acceptor(Protocol):
+    """What validates the messages of an action."""
+
+    def declined(self, texts: list[bytes]) -> list[int]:
+        """The positions of those that are not certainly valid."""
+
+
+class Arrivals(NamedTuple):
+    """Texts of single frames, as columns; the engine also puts segments here that hold none, with an empty text."""
+
+    texts: list[bytes]  # uncompressed
+    time_ns: list[int]
+    packets: list[int | tuple[int, ...]]  # the one that holds it, or all that hold a part of it
+    wire_size: list[int]  # bytes of the frame, header included
+    compressed: list[bool]
+
+    def add(self, text: Text) -> int:
+        """One more; gives its place."""
+        self.texts.append(text.payload)
+        self.time_ns.append(text.origin.time_ns)
+        self.packets.append(text.origin.packets)
+        self.wire_size.append(text.wire_size)
+        self.compressed.append(text.compressed)
+        return len(self.texts) - 1
+
+
+Row = tuple[int, Speaker, int, str, str, int | None, int]
+"""An ordinary message: its place among the arrivals, who said it, ordinal, id, action, and of an answer the ordinal
+of its CALL (else None) and when that was said in ns (else 0)."""
+
+
+class Batch:
+    """Events in capture order; iterating makes the messages. Filled by the engine, then left alone."""
+
+    __slots__ = ("_others", "_problems", "arrivals", "checks", "rows")
+
+    def __init__(self, arrivals: Arrivals | None = None) -> None:
+        self.arrivals = arrivals or Arrivals([], [], [], [], [])
+        self.rows: list[Row] = []
+        self.checks: defaultdict[Acceptor, list[int]] = defaultdict(list)  # places among the rows still to validate
+        self._others: list[tuple[int, Event]] = []  # each with the number of rows before it
+        self._problems: dict[int, tuple[Problem, ...]] = {}
+
+    def add(self, event: Event) -> None:
+        """An event that is no ordinary message."""
+        self._others.append((len(self.rows), event))
+
+    def settle(self) -> None:
+        """Validates what was not validated yet."""
+        texts, rows = self.arrivals.texts, self.rows
+        for acceptor, places in self.checks.items():
+            for index in acceptor.declined([texts[rows[place][0]] for place in places]):
+                at, speaker, _, _, action, answers, _ = rows[places[index]]
+                self._problems[places[index]] = speaker.objections(texts[at], action, answer=answers is not None)
+        self.checks.clear()
+
+    def __len__(self) -> int:
+        """How many events there are."""
+        return len(self.rows) + len(self._others)
+
+    def __iter__(self) -> Iterator[Event]:
+        """All events, in order."""
+        done = 0
+        for before, event in self._others:
+            yield from map(self.message, range(done, before))
+            yield event
+            done = before
+        yield from map(self.message, range(done, len(self.rows)))
+
+    def message(self, place: int) -> Message:
+        """An ordinary message, by its place among the rows."""
+        at, speaker, ordinal, id_, action, answers, asked_ns = self.rows[place]
+        texts, times, packets, sizes, compressed = self.arrivals
+        kind, outcome, latency, time_ns = _CALL, _PENDING, None, times[at]
+        if answers is not None:
+            latency = time_ns - asked_ns
+            kind, outcome = _CALLRESULT, _ANSWERED if latency <= speaker.dialogue.timeout_ns else _LATE
+        held = packets[at]
+        return Message(
+            time_ns, speaker.dialogue.connection, ordinal, speaker.side, kind, id_, action, texts[at], sizes[at],
+            held if isinstance(held, tuple) else (held,), 1, compressed[at], False, outcome, answers, latency,
+            self._problems.get(place, ()),
+        )  # fmt: skip
+
+    def others(self) -> Iterator[Event]:
+        """What is not ordinary: other messages, and everything that is no message."""
+        for _, event in self._others:
+            yield event
+
+    def spoilt(self) -> Iterator[Message]:
+        """The ordinary messages that have problems."""
+        return map(self.message, self._problems)
