@@ -9,7 +9,7 @@ stream, the events are the same.
 
 from __future__ import annotations
 
-from array import array
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,10 +24,12 @@ from ocppscope.model import (
     PacketBlock,
     Side,
 )
+from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.options import Options
 from ocppscope.track import Lane, Track
 from ocppscope.wire import flows
 from ocppscope.wire.connection import DEAD, Phase
+from ocppscope.wire.dismissal import Dismissed, dismissed
 from ocppscope.wire.frames import COMPRESSED, MASKED, payloads, whole_frames
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
@@ -35,6 +37,8 @@ from ocppscope.wire.order import NOT_EXPECTED, Row, smooth_flows
 from ocppscope.wire.tcp import MODULUS, Segment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ocppscope.wire.link import Ints, Segments
@@ -65,12 +69,11 @@ class Summary:
         self.flows = dict.fromkeys(Phase, 0)
         self.examples: dict[Phase, list[Flow]] = {phase: [] for phase in Phase}
 
-    def note(self, track: Track) -> None:
+    def note(self, phase: Phase, flow: Callable[[], Flow]) -> None:
         """A flow will not be looked at any more."""
-        phase = track.observer.phase
         self.flows[phase] += 1
         if len(self.examples[phase]) < MAX_EXAMPLES:
-            self.examples[phase].append(track.flow)
+            self.examples[phase].append(flow())
 
 
 class _Sighting(NamedTuple):
@@ -151,11 +154,26 @@ class Engine:
         slots, rows = self._flows.sift(segments)
         self.summary.packets += len(block.offsets)
         self.summary.segments += len(segments.key)
+        rows = self._dismiss(segments, slots, rows)
         if len(rows):
             self._segments(block, segments, slots, rows)
         if len(block.time_ns):
             self._now = max(self._now, int(block.time_ns[-1]))
         return self._take_batch()
+
+    def _dismiss(self, segments: Segments, slots: Ints, rows: Ints) -> Ints:
+        """The rows without those of flows that begin in this block and are none of ours."""
+        state = self._flows.state
+        unknown = rows[state[slots[rows]] != flows.LIVE]
+        if not len(unknown):
+            return rows
+        gone = np.zeros(len(state), np.bool_)
+        for one in dismissed(segments, slots[unknown], unknown, state == flows.IDLE):
+            gone[one.slot] = True
+            if one.phase is not None:
+                state[one.slot] = flows.IDLE if one.phase is Phase.IDLE_HTTP else flows.DEAD
+                self.summary.note(one.phase, partial(_flow_of, segments.data, one))
+        return rows[~gone[slots[rows]]]
 
     def _segments(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> None:
         """The segments that somebody looks at, in capture order.
@@ -206,13 +224,13 @@ class Engine:
             if reader.idle and form_ == lane.form:
                 if not lane.quick(batch, text, now, at):
                     lane.read_closely(text, now, packets[at], lengths[at])
-            elif reader.idle and form_ == lane.form + COMPRESSED and reader.inflates:
-                inflated = lane.inflate(text, now, packets[at], lengths[at])
-                if inflated is None:
-                    continue
-                arrivals.texts[at] = inflated
-                if not lane.quick(batch, inflated, now, at):
-                    lane.read_inflated(inflated, now, packets[at], lengths[at])
+            elif reader.idle and form_ == lane.form + COMPRESSED and lane.inflater is not None:
+                inflated = lane.inflater.text(text)
+                if inflated is not None and len(inflated) <= MAX_JSON_SIZE:
+                    arrivals.texts[at] = inflated
+                    if lane.quick(batch, inflated, now, at):
+                        continue
+                lane.read_inflated(inflated, now, packets[at], lengths[at])
             else:
                 begin = starts[at]
                 reader.feed(data[begin : begin + lengths[at]], now, packets[at])
@@ -308,7 +326,7 @@ class Engine:
         self._lanes.pop(slot * 2, None)
         self._lanes.pop(slot * 2 + 1, None)
         self._flows.state[slot] = state
-        self.summary.note(track)
+        self.summary.note(track.observer.phase, lambda: track.flow)
 
     def _expire(self, time_ns: int) -> None:
         for slot, track in list(self._stalled.items()):
@@ -348,6 +366,11 @@ class Engine:
         return self._take_batch()
 
 
+def _flow_of(data: bytes | bytearray, found: Dismissed) -> Flow:
+    source, destination = endpoints(data, found.ip)
+    return Flow(destination, source) if found.answered else Flow(source, destination)
+
+
 def _segment(segments: Segments, data: bytes, row: int, time_ns: int, packet: int) -> Segment:
     at, length = int(segments.payload[row]), int(segments.length[row])
     return Segment(
@@ -360,11 +383,6 @@ def _segment(segments: Segments, data: bytes, row: int, time_ns: int, packet: in
         time_ns,
         packet,
     )
-
-
-def _integers(column: Ints) -> array[int]:
-    """A column to iterate over: an array makes each integer when it is due, a list would hold all of them."""
-    return array("q", column.astype(np.int64, copy=False).tobytes())
 
 
 def _own_share(segments: Segments, share: int, of: int) -> Segments:

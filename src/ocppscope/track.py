@@ -86,7 +86,7 @@ class Lane:
     `form` is that of the direction's uncompressed frames (see `whole_frames`).
     """
 
-    __slots__ = ("_track", "form", "half", "peer", "quick", "reader")
+    __slots__ = ("_track", "form", "half", "inflater", "peer", "quick", "reader")
 
     def __init__(self, track: Track, direction: int) -> None:
         reader, dialogue = track.observer.readers[direction], track.dialogue
@@ -96,6 +96,7 @@ class Lane:
         self.half = track.observer.assembler.halves[direction]
         self.peer = track.observer.assembler.halves[1 - direction]
         self.reader = reader
+        self.inflater = reader.inflater
         self.form = MASKED if reader.masked else UNMASKED
         self.quick = dialogue.speakers[reader.side].quick
 
@@ -112,19 +113,12 @@ class Lane:
         reader = self.reader
         self._track.text(reader.side, reader.checked(payload, time_ns, packet, wire_size, compressed=False))
 
-    def inflate(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> bytes | None:
-        """The text of a whole compressed frame; None once it is read, where more is to be said of it."""
-        text, problem = self.reader.inflate(payload)
-        if problem is None and len(text) <= MAX_JSON_SIZE:
-            return text
-        self.read_inflated(text, time_ns, packet, wire_size, problem)
-        return None
-
-    def read_inflated(
-        self, text: bytes, time_ns: int, packet: int, wire_size: int, problem: Problem | None = None
-    ) -> None:
-        """The text of a whole compressed frame that is not an ordinary message."""
-        reader = self.reader
+    def read_inflated(self, text: bytes | None, time_ns: int, packet: int, wire_size: int) -> None:
+        """The text of a whole compressed frame that is not an ordinary message; None if the inflater says more."""
+        reader, problem = self.reader, None
+        if text is None:
+            assert self.inflater is not None
+            text, problem, _ = self.inflater.verdict
         checked = reader.checked(text, time_ns, packet, wire_size, compressed=True)
         self._track.text(reader.side, checked._replace(problems=(problem,)) if problem else checked)
 

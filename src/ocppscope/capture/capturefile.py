@@ -13,7 +13,7 @@ from ocppscope.capture.scan import Format
 from ocppscope.capture.sniff import format_of
 from ocppscope.model import BLOCK_PADDING, PacketBlock
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 21
 """Bytes read at once, and so the usual size of a block."""
 
 FIRST_CHUNK_BYTES = 1 << 16

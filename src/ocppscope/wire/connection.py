@@ -386,7 +386,7 @@ def _may_be_tls(data: bytes) -> bool:
     return len(data) < 5 and is_tls(data + b"\x16\x03\x00\x00\x00"[len(data) :])
 
 
-def is_tls(data: bytes) -> bool:
+def is_tls(data: bytes | bytearray) -> bool:
     """Whether bytes begin with a TLS record header (RFC 8446 §5.1)."""
     if len(data) < 5 or data[0] not in _TLS_RECORD_TYPES or data[1] != 3 or data[2] > 4:
         return False

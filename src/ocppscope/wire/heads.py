@@ -27,6 +27,8 @@ _END = re.compile(rb"\n\r?\n")
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"PATCH ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"TRACE ", b"get ")
 _RESPONSE = b"HTTP/1."
+MAY_BE_HTTP = frozenset(start[0] for start in (*_METHODS, _RESPONSE, b"\r", b"\n"))
+"""First bytes of what `looks_like_request` or `looks_like_response` may take for HTTP."""
 _STATUS_LINE = re.compile(r"HTTP/(\d\.\d)[ \t]+(\d{3})(?:[ \t]+(.*))?", re.DOTALL)
 _VALUE_IN_WORDS = re.compile(r":? ?(?:bytearray\()?b['\"]")
 
@@ -55,7 +57,7 @@ class ResponseHead(NamedTuple):
     refusal: str = ""
 
 
-def is_plain_request(data: bytes) -> bool:
+def is_plain_request(data: bytes | bytearray) -> bool:
     """Whether bytes hold the whole head of a GET request that asks for no upgrade; a quick look, for bulk traffic."""
     end = data.find(b"\r\n\r\n")
     return end > 0 and data.startswith(b"GET ") and b"upgrade" not in data[:end].lower()

@@ -53,7 +53,7 @@ class Inflater:
     said by both sides.
     """
 
-    __slots__ = ("_credit", "_recovery", "_zlib", "peer", "takeover")
+    __slots__ = ("_credit", "_recovery", "_zlib", "peer", "takeover", "verdict")
 
     def __init__(self, *, takeover: bool, midstream: bool = False) -> None:
         self.takeover = takeover
@@ -61,6 +61,7 @@ class Inflater:
         self._recovery: Recovery | None = None
         self._credit = FIRST_CREDIT
         self.peer: Inflater | None = None
+        self.verdict = Inflated(b"")  # on the last message of which something was to be said
         if midstream and takeover:
             self._zlib = None
 
@@ -84,24 +85,36 @@ class Inflater:
 
     def message(self, payload: bytes) -> Inflated:
         """The text of the next message; `payload` is that of all its frames."""
-        if self._zlib is None:
-            return self._in_doubt(payload)
-        inflater = self._zlib if self.takeover else zlib.decompressobj(-15)
+        text = self.text(payload)
+        return self.verdict if text is None else Inflated(text)
+
+    def text(self, payload: bytes) -> bytes | None:
+        """As `message`, the short way: None where more is to be said of it, which is in `verdict` then."""
+        inflater = self._zlib
+        if inflater is None:
+            self.verdict = self._in_doubt(payload)
+            return None
+        if not self.takeover:
+            inflater = zlib.decompressobj(-15)
+        room = self._credit + MAX_RATIO * len(payload)
         try:
-            text = inflater.decompress(payload + _TAIL, self._room(payload))
-            self._credit = min(MAX_CREDIT, self._credit + MAX_RATIO * len(payload) - len(text))
+            text = inflater.decompress(payload + _TAIL, room if 0 < room < MAX_INFLATED else self._room(payload))
         except zlib.error:
             if self.takeover:
                 self._zlib = None  # half a text may have gone into the history
-            return Inflated(b"", CORRUPT, lost=True)
+            self.verdict = Inflated(b"", CORRUPT, lost=True)
+            return None
+        room -= len(text)
+        self._credit = room if room < MAX_CREDIT else MAX_CREDIT
         if inflater.eof:
             # A final block ends the deflate stream; the sender starts a new one (RFC 7692 §7.2.3.4).
             self._zlib = zlib.decompressobj(-15)
         elif inflater.unconsumed_tail:
             self._zlib = zlib.decompressobj(-15)
             self.lose(None)
-            return Inflated(text, TOO_LARGE)
-        return Inflated(text)
+            self.verdict = Inflated(text, TOO_LARGE)
+            return None
+        return text
 
     def _room(self, payload: bytes) -> int:
         """Bytes that a compressed payload may inflate to: one direction can't make more of what it sent."""

@@ -54,6 +54,7 @@ PPP, PPP_SERIAL, C_HDLC, NFLOG, PKTAP = 9, 50, 104, 239, 258
 RADIOTAP, IEEE802_11 = 127, 105
 
 _IP_WINDOW = np.dtype("V40")
+_IS_EXTENSION = np.isin(np.arange(256), EXTENSION_HEADERS)
 _TCP_WINDOW = np.dtype("V20")
 _IPV4_HEADER = np.dtype(
     {
@@ -256,7 +257,7 @@ def _decode_ipv6(packets: _Packets, headers: NDArray[np.void], seed: Seed) -> _D
     fields = headers.view(_IPV6_HEADER)
     valid = ip + 40 <= end
     plain = valid & (fields["next"] == TCP)
-    odd = valid & np.isin(fields["next"], EXTENSION_HEADERS)
+    odd = valid & _IS_EXTENSION[fields["next"]]
     length = fields["length"].astype(np.int64)
     # A payload length of 0 belongs to a jumbogram or a packet of segmentation offload.
     stop = np.where(length == 0, wire, ip + 40 + length)

@@ -157,11 +157,6 @@ class Reader:
         waiting = self._buffer or self._message is not None or self._pass_over
         self.idle = not waiting and self.state is State.SYNCED
 
-    @property
-    def inflates(self) -> bool:
-        """Whether RSV1 means compression here."""
-        return self.inflater is not None
-
     def checked(self, payload: bytes, time_ns: int, packet: int, wire_size: int, *, compressed: bool) -> Text:
         """An uncompressed or inflated text that came as one whole frame while `idle`, looked at for UTF-8."""
         problems: tuple[Problem, ...] = ()
