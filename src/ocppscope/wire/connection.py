@@ -167,7 +167,7 @@ class ConnectionObserver:
             self._upgrade = None
             if handshake is not None and handshake.status is None:
                 self.listener.handshake(handshake, time_ns, handshake.request_packets[0])
-        for reader in self.readers:
+        for reader in self.readers if self.client == 0 else self.readers[::-1]:  # the station's first
             if reader is not None:
                 reader.finish(time_ns)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ocppscope.wire.connection import Phase, is_tls
 from ocppscope.wire.heads import MAY_BE_HTTP, is_plain_request
-from ocppscope.wire.link import ACK, SYN
+from ocppscope.wire.link import ACK, FIN, RST, SYN
 from ocppscope.wire.tcp import MODULUS
 
 if TYPE_CHECKING:
@@ -51,7 +51,10 @@ def dismissed(segments: Segments, slot: Ints, rows: Ints, idle: Booleans) -> lis
     last_syn = [
         np.maximum.reduceat(np.where(synchronises & (direction == side), here, -1), begins) for side in (0, 1)
     ]
-    judged = np.flatnonzero(synchronises[begins] & (speech < len(rows)) & (np.maximum(*last_syn) < speech))
+    syns = np.add.reduceat(synchronises.astype(np.int64), begins)
+    opened_once = synchronises[begins] & (syns == (last_syn[0] >= 0).astype(np.int64) + (last_syn[1] >= 0))
+    over = np.minimum.reduceat(np.where(segments.flags[rows] & (FIN | RST), here, len(rows)), begins)
+    judged = np.flatnonzero(opened_once & (speech <= over) & (speech < len(rows)) & (np.maximum(*last_syn) < speech))
     first = speech[judged]
     own_syn = np.where(direction[first] == 0, last_syn[0][judged], last_syn[1][judged])
     told = segments.seq[rows[first]] == (segments.seq[rows[own_syn]] + 1) & MODULUS
