@@ -47,8 +47,8 @@ FLOORS: dict[str, set[str]] = {
 # Library: the only places that may import it, as patterns of paths below src/ocppscope. None at all: not imported.
 # A submodule with a line of its own follows that.
 HOMES: dict[str, tuple[str, ...]] = {
-    "numpy": ("wire/*", "capture/*", "engine*", "store*", "query/*", "ocpp/typed.py"),
-    "msgspec": ("model.py", "ocpp/*", "render/jsonl.py"),
+    "numpy": ("wire/*", "capture/*", "engine*", "store*", "query/*", "ocpp/typed.py", "tui/*"),
+    "msgspec": ("model.py", "ocpp/*", "render/jsonl.py", "store/reading.py"),
     "msgspec.structs": ("*",),  # how a frozen type of the model is copied with a change
     "wsproto": ("wire/heads.py", "wire/handshake.py", "wire/http.py", "wire/judge.py", "wire/strict_deflate.py"),
     "h11": ("wire/heads.py", "wire/http.py"),
@@ -60,6 +60,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "scapy": ("capture/live.py",),
     "pyshark": ("capture/tshark.py",),
     "textual": ("tui/*",),
+    "rich": ("tui/*",),  # what Textual draws with
+    "textual_serve": ("tui/serve*.py",),
+    "aiohttp": ("tui/serve*.py",),
+    "aiohttp_jinja2": ("tui/serve*.py",),
+    "jinja2": ("tui/serve*.py",),
 }
 
 

@@ -64,11 +64,66 @@ def test_several_captures_are_one():
     assert [row["time_ns"] for row in rows] == sorted(row["time_ns"] for row in rows)
 
 
-@pytest.mark.parametrize("needle", ["bootnotification", "BOOT", "Example Vendor"])
-def test_filter_by_text(needle):
-    done = run("log", "-Y", needle, CAPTURES / "ocpp16_plain.pcap", "--format", "jsonl")
+@pytest.mark.parametrize("text", ["bootnotification", "BOOT", '"Example Vendor"'])
+def test_filter_by_text(text):
+    done = run("log", "-Y", text, CAPTURES / "ocpp16_plain.pcap", "--format", "jsonl")
     assert done.lines
-    assert all(needle.lower() in json.loads(line)["text"].lower() or "Boot" in line for line in done.lines)
+    assert all(text.strip('"').lower() in json.loads(line)["text"].lower() or "Boot" in line for line in done.lines)
+
+
+FILTERS = [
+    (
+        "action == MeterValues and payload.connectorId == 1",
+        lambda row: 'MeterValues",{"connectorId":1' in row["text"],
+    ),
+    ("kind == CALLRESULT && latency > 5ms", lambda row: row["kind"] == "CALLRESULT" and row["latency_ns"] > 5e6),
+    ("side == csms and not (kind in {CALLRESULT})", lambda row: row["side"] == "csms" and row["kind"] == "CALL"),
+    ("row < 7", lambda row: row["row"] < 7),
+    ("delta > 50ms and row > 0", lambda row: row["row"] > 0),
+    ("packet > 20", lambda row: row["packets"][0] > 20),
+]
+
+
+@pytest.mark.parametrize(("text", "fits"), FILTERS)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_filter(text, fits, jobs):
+    path = CAPTURES / "ocpp16_plain.pcap"
+    every = [json.loads(line) for line in run("log", path, "--format", "jsonl").lines]
+    done = run("log", "-Y", text, path, "--format", "jsonl", "--jobs", jobs)
+    shown = [json.loads(line) for line in done.lines]
+    wanted = [row for row in every if fits(row)]
+    if text.startswith("delta"):
+        times = [row["time_ns"] for row in every]
+        wanted = [row for row in wanted if row["time_ns"] - times[row["row"] - 1] > 50e6]
+    assert 0 < len(wanted) < len(every)
+    assert shown == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "hint"),
+    [
+        ("latncy > 2s", "There is no field “latncy” (“latncy”, character 1)", "Did you mean “latency”?"),
+        ("latency > 2", "“2” is no value of “latency” (“2”, character 11)", "2s or 2ms"),
+        ("action ==", "", ""),
+        ("@nothing", "There is no filter named “nothing”", "[filters]"),
+    ],
+)
+def test_a_wrong_filter_says_where(text, sentence, hint):
+    for command in ("log", "stations"):
+        done = run(command, "-Y", text, CAPTURES / "ocpp16_plain.pcap")
+        assert done.code == 2
+        assert done.err.startswith("ocppscope: The filter is wrong: ")
+        assert sentence in done.err
+        assert hint in done.err
+        assert done.out == ""
+
+
+def test_a_filter_with_a_name(tmp_path, monkeypatch):
+    (tmp_path / "ocppscope").mkdir()
+    (tmp_path / "ocppscope" / "config.toml").write_text('[filters]\nboot = "action == BootNotification"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    done = run("log", "-Y", "@boot and kind == CALL", CAPTURES / "several_stations.pcap", "--format", "jsonl")
+    assert {json.loads(line)["action"] for line in done.lines} == {"BootNotification"}
 
 
 def test_filter_by_station_keeps_its_connection_lines():
@@ -86,10 +141,10 @@ def test_filter_keeps_row_numbers():
 
 
 def test_a_filter_that_matches_nothing_says_so():
-    done = run("log", "-Y", "no such thing", CAPTURES / "ipv6.pcap")
+    done = run("log", "-Y", "nosuchthing", CAPTURES / "ipv6.pcap")
     assert (done.code, done.out) == (0, "")
-    assert done.err == "note: none of the 34 messages has that text\n"
-    assert run("log", "-q", "-Y", "no such thing", CAPTURES / "ipv6.pcap").err == ""
+    assert done.err == "note: none of the 34 messages passes the filter\n"
+    assert run("log", "-q", "-Y", "nosuchthing", CAPTURES / "ipv6.pcap").err == ""
 
 
 def test_count_stops_after_so_many_messages():
@@ -231,8 +286,8 @@ def test_a_terminal_is_coloured_and_not_overrun(tmp_path, width, monkeypatch):
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     capture = CAPTURES / "malformed.pcap"
-    coloured = run(capture, terminal=True, width=width)
-    plain = run(capture, "--color", "never", terminal=True, width=width)
+    coloured = run("log", capture, terminal=True, width=width)
+    plain = run("log", capture, "--color", "never", terminal=True, width=width)
     assert "\x1b[" in coloured.out
     assert "\x1b" not in plain.out
     assert max(map(len, plain.lines)) <= width
@@ -241,5 +296,5 @@ def test_a_terminal_is_coloured_and_not_overrun(tmp_path, width, monkeypatch):
 @pytest.mark.parametrize(("name", "setting"), [("NO_COLOR", "1"), ("TERM", "dumb")])
 def test_colours_can_be_unwanted(monkeypatch, name, setting):
     monkeypatch.setenv(name, setting)
-    assert "\x1b" not in run(CAPTURES / "ipv6.pcap", terminal=True, width=100).out
+    assert "\x1b" not in run("log", CAPTURES / "ipv6.pcap", terminal=True, width=100).out
     assert "\x1b" in run(CAPTURES / "ipv6.pcap", "--color", "always").out

@@ -23,6 +23,16 @@ def test_negotiations(name):
     same_as_golden(f"{name}.handshake", done.out)
 
 
+def test_a_filter_leaves_the_connections_of_which_a_message_passes():
+    path = CAPTURES / "several_stations.pcap"
+    done = run("stations", "-Y", "station == CP-FLEET-03 and action == Heartbeat", path, "--format", "jsonl")
+    assert {json.loads(line)["station"] for line in done.lines} == {"CP-FLEET-03"}
+    text = run("stations", "-Y", "kind == CALLERROR", CAPTURES / "malformed.pcap").out
+    errors = run("log", "-Y", "kind == CALLERROR", CAPTURES / "malformed.pcap", "--format", "jsonl")
+    assert f"{len(errors.lines)} pass the filter" in text
+    assert run("stations", "-Y", "nosuchthing", path).out == ""
+
+
 def test_rows():
     done = run("stations", "--format", "jsonl", CAPTURES / "several_stations.pcap")
     rows = [json.loads(line) for line in done.lines]

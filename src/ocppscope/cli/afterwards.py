@@ -33,8 +33,8 @@ class Afterwards:
         self._say(folded(log))
         if not log.rows and not log.done:
             self._say(holdings(summary, refused=log.connections, secrets=secrets))
-        elif log.needle is not None and not log.shown:
-            self._say([f"none of the {log.rows:,} messages has that text"])
+        elif log.sieve is not None and not log.shown:
+            self._say([f"none of the {log.rows:,} messages passes the filter"])
 
     def tell_of_stations(self, summary: Summary, notices: list[str], found: bool) -> None:
         """What is wrong with the input, and what it held if it was no connection."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocppscope.cli.parameters import ClockType, decoding, inputs, reading
+from ocppscope.cli.parameters import ClockType, decoding, filtering, inputs, reading
 
 if TYPE_CHECKING:
     from ocppscope.model import Version
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     help="What to print: text for people, the others for programs.",
 )  # fmt: skip
 @click.option("--full", is_flag=True, help="Show the JSON of each message, indented, below its line.")
-@click.option(
-    "-Y", "--filter", "needle", metavar="TEXT",
-    help="Only what has TEXT in its message, station, action or id; in any case. A filter language will follow.",
-)  # fmt: skip
+@filtering
 @click.option(
     "-t", "--time", "clock", type=ClockType(), default="a", show_default=True,
     help="Times as with tshark: a, ad, r, d, dd, e; .N for N decimals. Always UTC.",
@@ -49,7 +46,7 @@ def command(
     quiet: bool,
     form: str,
     full: bool,
-    needle: str | None,
+    wanted: str,
     clock: ClockFormat,
     count: int | None,
     events: bool,
@@ -75,7 +72,7 @@ def command(
             clock=clock,
             quiet=quiet,
             full=full,
-            needle=needle or "",
+            wanted=wanted,
             limit=count,
             events=events,
             pings=pings,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "log": ("log", "Print the annotated message log; the default."),
     "stations": ("stations", "List stations and their connections, or how each was negotiated."),
+    "fields": ("fields", "List what messages can be filtered on, or explain one field."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 """Name → module below `ocppscope.cli`, sentence for the list."""

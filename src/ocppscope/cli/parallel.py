@@ -105,10 +105,10 @@ class _Packer:
     """Makes batches of events."""
 
     def __init__(self, form: LogFormat, request: LogRequest) -> None:
-        from ocppscope.cli.session import Needle  # noqa: PLC0415 (as above)
+        from ocppscope.cli.run import sieve  # noqa: PLC0415 (as above)
 
         self._form = form
-        self._needle = Needle(request.needle) if request.needle else None
+        self._sieve = sieve(request.wanted)
         self._pings = request.pings or (request.events and request.form != "text")
         self._key = 0
         self._until = 0
@@ -125,18 +125,18 @@ class _Packer:
         """The next events; with `ending` those of the end of the capture, connection by connection."""
         keys, packets, times, connections = array("q"), array("q"), array("q"), array("q")
         bodies: list[str | Event | None] = []
-        key, packet, message_of, needle = self._key, 0, self._form.message, self._needle
+        key, packet, message_of, sieve = self._key, 0, self._form.message, self._sieve
         for event in events:
             body: str | Event | None
             if type(event) is Message:
-                body = message_of(event) if needle is None or needle.in_message(event) else None
+                body = message_of(event) if sieve is None or sieve.takes_message(event) else None
                 number = event.connection
             elif isinstance(event, ConnectionOpened | ConnectionClosed):
                 body, number = event, event.connection.number
                 self._firsts[number] = event.connection.first_packet
                 self._form.seen(event.connection)
-                if needle is not None:
-                    needle.seen(event.connection)
+                if sieve is not None:
+                    sieve.seen(event.connection)
             elif isinstance(event, ControlFrame) and event.opcode != CLOSE and not self._pings and not event.problems:
                 continue
             else:

@@ -120,6 +120,27 @@ def reading(function: F) -> F:
     return function
 
 
+def filtering(function: F) -> F:
+    """The option of every command that can show a part of the messages."""
+    option = click.option(
+        "-Y",
+        "--filter",
+        "wanted",
+        metavar="FILTER",
+        default="",
+        shell_complete=_continuations,
+        help="Only messages that pass, like 'action == Authorize and latency > 2s'; `ocppscope fields` explains it.",
+    )
+    return option(function)
+
+
+def _continuations(ctx: click.Context, param: click.Parameter, started: str) -> list[str]:
+    """How a filter may go on, for the shell."""
+    from ocppscope.query.complete import complete
+
+    return [started[: one.start] + one.text for one in complete(started)]
+
+
 def inputs(captures: tuple[str, ...], more: tuple[str, ...]) -> list[str]:
     """The captures that were named either way."""
     from ocppscope.errors import UsageError

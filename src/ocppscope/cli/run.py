@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocppscope.capture.pcapfile import CaptureReader
+    from ocppscope.cli.sieve import Sieve
     from ocppscope.options import Options
     from ocppscope.render.formats import LogFormat
     from ocppscope.render.times import ClockFormat
@@ -48,7 +49,7 @@ class LogRequest(NamedTuple):
     clock: ClockFormat
     quiet: bool = False
     full: bool = False
-    needle: str = ""
+    wanted: str = ""
     limit: int | None = None
     events: bool = False
     pings: bool = False
@@ -66,6 +67,7 @@ class StationsRequest(NamedTuple):
     color: str
     quiet: bool = False
     handshake: bool = False
+    wanted: str = ""
 
 
 def run_log(request: LogRequest) -> None:
@@ -78,13 +80,13 @@ def run_log(request: LogRequest) -> None:
     log = Log(
         form,
         writer.add,
-        needle=request.needle,
+        sieve=sieve(request.wanted),
         events=request.form == "text" or request.events,
         legs=request.legs,
         count=request.limit,
     )
     writer.add(form.header())
-    if request.jobs > 1:
+    if request.jobs > 1 and (log.sieve is None or log.sieve.works_in_parallel):
         _log_in_parallel(request, log, writer)
         return
     with reading(request.inputs, follow=request.follow) as reader:
@@ -141,7 +143,7 @@ def _decode(reader: CaptureReader, engine: Engine, log: Log, writer: Writer, pro
 def run_stations(request: StationsRequest) -> None:
     """Prints the report of stations. Raises OcppscopeError."""
     writer = Writer(sys.stdout, live=sys.stdout.isatty())
-    stations = report.Stations()
+    stations = report.Stations(sieve(request.wanted))
     with reading(request.inputs) as reader:
         engine = Engine(request.options)
         progress = Progress(wanted=not request.quiet)
@@ -165,6 +167,15 @@ def run_stations(request: StationsRequest) -> None:
         writer.flush()
         if not request.quiet:
             Afterwards(sys.stderr).tell_of_stations(engine.summary, reader.notices, bool(stations.entries))
+
+
+def sieve(text: str) -> Sieve | None:
+    """The filter that was asked for; None for none. Raises UsageError."""
+    if not text.strip():
+        return None
+    from ocppscope.cli.sieve import Sieve, understood  # noqa: PLC0415 - 30 ms that only a filter needs
+
+    return Sieve(understood(text))
 
 
 def log_format(request: LogRequest) -> LogFormat:

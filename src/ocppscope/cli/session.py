@@ -9,33 +9,9 @@ from ocppscope.model import ConnectionClosed, ConnectionOpened, Event, Message
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ocppscope.cli.sieve import Sieve
     from ocppscope.model import Connection
     from ocppscope.render.formats import LogFormat
-
-
-class Needle:
-    """The filter of `-Y`: a text that must occur, whatever its case."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text.casefold()
-        self._octets = text.lower().encode()
-        self._stations: dict[int, bool] = {}
-
-    def seen(self, connection: Connection) -> None:
-        """Learns whether a station's name has it."""
-        self._stations[connection.number] = self._text in connection.station.casefold()
-
-    def in_message(self, message: Message) -> bool:
-        """In its text (which has the id), its action, or its station."""
-        return (
-            self._octets in message.text.lower()
-            or self._text in message.action.casefold()
-            or self._stations.get(message.connection, False)
-        )
-
-    def in_line(self, body: str) -> bool:
-        """In the line of another event."""
-        return self._text in body.casefold()
 
 
 class Log:
@@ -46,7 +22,7 @@ class Log:
         form: LogFormat,
         write: Callable[[str], object],
         *,
-        needle: str = "",
+        sieve: Sieve | None = None,
         events: bool = True,
         legs: bool = False,
         count: int | None = None,
@@ -54,7 +30,7 @@ class Log:
         self.form = form
         self._line = form.line
         self._write = write
-        self.needle = Needle(needle) if needle else None
+        self.sieve = sieve
         self._events = events
         self._legs = legs
         self._count = count
@@ -67,10 +43,10 @@ class Log:
 
     def take(self, events: Iterable[Event]) -> None:
         """The next events."""
-        message_of, folded, needle = self.form.message, self.folded, self.needle
+        message_of, folded, sieve = self.form.message, self.folded, self.sieve
         for event in events:
             if type(event) is Message:
-                wanted = event.connection not in folded and (needle is None or needle.in_message(event))
+                wanted = (sieve is None or sieve.takes_message(event, self.rows)) and event.connection not in folded
                 self.message(event.connection, event.time_ns, message_of(event) if wanted else None)
                 if self.done:
                     return
@@ -104,24 +80,26 @@ class Log:
     def other(self, event: Event) -> None:
         """The next event that is no message."""
         assert not isinstance(event, Message)
+        connection = None
         if isinstance(event, ConnectionOpened | ConnectionClosed):
-            number = event.connection.number
-            self._meet(event.connection)
+            connection = event.connection
+            number = connection.number
+            self._meet(connection)
         else:
             number = event.connection
             if number in self.folded:
                 return
-        if not self._events:
+        if not self._events or (self.sieve is not None and not self.sieve.takes_other(number, connection)):
             return
         body = self.form.event(event)
-        if body is not None and (self.needle is None or self.needle.in_line(body)):
+        if body is not None:
             self._write(self.form.line(None, number, event.time_ns, body))
 
     def _meet(self, connection: Connection) -> None:
         self.form.seen(connection)
         self.connections += connection.closed_ns is None
-        if self.needle is not None:
-            self.needle.seen(connection)
+        if self.sieve is not None:
+            self.sieve.seen(connection)
         if connection.leg_of is not None and not self._legs:
             self.folded.setdefault(connection.number, 0)
         if any(connection.lost_bytes):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocppscope.cli.parameters import decoding, inputs, reading
+from ocppscope.cli.parameters import decoding, filtering, inputs, reading
 
 if TYPE_CHECKING:
     from ocppscope.model import Version
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @click.command("stations")
 @reading
+@filtering
 @click.option("--handshake", is_flag=True, help="Show how each connection was negotiated, header by header.")
 @click.option(
     "--format", "form", type=click.Choice(("text", "jsonl")), default="text", show_default=True,
@@ -29,10 +30,13 @@ def command(
     all_websockets: bool,
     color: str,
     quiet: bool,
+    wanted: str,
     handshake: bool,
     form: str,
 ) -> None:
     """List the stations of captures, and below each its connections.
+
+    With a filter: those of which a message passes, and how many do.
 
     ~ before a version means that it was guessed: the capture does not hold what was agreed.
     """
@@ -46,5 +50,6 @@ def command(
             color=color,
             quiet=quiet,
             handshake=handshake,
+            wanted=wanted,
         )
     )

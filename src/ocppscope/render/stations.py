@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, Kind, Message
 from ocppscope.render import eventlines, handshake, jsonl, summary, times
@@ -21,23 +21,42 @@ if TYPE_CHECKING:
 MAX_IDENTITY = 48
 
 
+class Sieve(Protocol):
+    """A filter on messages."""
+
+    def seen(self, connection: Connection) -> None:
+        """Learns of a connection."""
+
+    def takes_message(self, message: Message) -> bool:
+        """Whether the next message passes."""
+
+
 class Entry:
     """What is known of one connection."""
 
-    __slots__ = ("connection", "identity", "problems")
+    __slots__ = ("connection", "identity", "passed", "problems")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.identity = ("", "", "", "")  # vendor, model, firmware, serial number
         self.problems = 0  # of its messages and frames
+        self.passed = 0  # messages, where there is a filter
 
 
 class Stations:
     """Collects the connections of a capture."""
 
-    def __init__(self) -> None:
-        self.entries: dict[int, Entry] = {}
+    def __init__(self, sieve: Sieve | None = None) -> None:
+        self._entries: dict[int, Entry] = {}
+        self._sieve = sieve
         self.messages = 0
+
+    @property
+    def entries(self) -> dict[int, Entry]:
+        """The connections by number; with a filter those of which a message passed."""
+        if self._sieve is None:
+            return self._entries
+        return {number: entry for number, entry in self._entries.items() if entry.passed}
 
     def take(self, batch: Batch) -> None:
         """The next events."""
@@ -47,8 +66,19 @@ class Stations:
         for place, row in enumerate(batch.rows):
             if row[4] == "BootNotification" and row[5] is None:
                 self._boot(batch.message(place))
+        if self._sieve is not None:
+            self._filter(self._sieve, batch)
         for message in batch.spoilt():
             self._problems(message.connection, len(message.problems))
+
+    def _filter(self, sieve: Sieve, batch: Batch) -> None:
+        for event in batch:
+            if isinstance(event, ConnectionOpened | ConnectionClosed):
+                sieve.seen(event.connection)
+            elif isinstance(event, Message) and sieve.takes_message(event):
+                entry = self._entries.get(event.connection)
+                if entry is not None:
+                    entry.passed += 1
 
     def _other(self, event: Event) -> None:
         if isinstance(event, Message):
@@ -61,19 +91,19 @@ class Stations:
             self._connection(event.connection)
 
     def _connection(self, connection: Connection) -> None:
-        entry = self.entries.get(connection.number)
+        entry = self._entries.get(connection.number)
         if entry is None:
-            self.entries[connection.number] = Entry(connection)
+            self._entries[connection.number] = Entry(connection)
         else:
             entry.connection = connection
 
     def _problems(self, number: int, count: int) -> None:
-        entry = self.entries.get(number)
+        entry = self._entries.get(number)
         if entry is not None:
             entry.problems += count
 
     def _boot(self, message: Message) -> None:
-        entry, parts = self.entries.get(message.connection), jsonl.read(message.text)
+        entry, parts = self._entries.get(message.connection), jsonl.read(message.text)
         if entry is not None and isinstance(parts, list) and len(parts) > 3 and isinstance(parts[3], dict):
             entry.identity = summary.identity(parts[3])
 
@@ -134,6 +164,8 @@ def _connection_lines(entry: Entry, palette: Palette, width: int) -> Iterator[st
         words.append(eventlines.upgrade_words(upgrade))
     if not refused:
         words += [*_life(connection), *_counts(connection)]
+    if entry.passed:
+        words.append(f"{entry.passed:,} pass the filter")
     problems = entry.problems + len(connection.problems)
     if problems:
         words.append("1 problem" if problems == 1 else f"{problems:,} problems")
