@@ -212,10 +212,14 @@ def cases(words: str) -> list[tuple[str, int]]:
     return list(dict.fromkeys(wanted))
 
 
+HEAD = (
+    "| capture | packets | job | CPU s | wall s | first line s | peak MB | found | tshark CPU ÷ this |",
+    "|---|--:|---|--:|--:|--:|--:|--:|--:|",
+)
+
+
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Markdown, one line a job and file; CPU against tshark's on the same file."""
-    yield "| capture | packets | job | CPU s | wall s | first line s | peak MB | found | tshark CPU ÷ this |"
-    yield "|---|--:|---|--:|--:|--:|--:|--:|--:|"
+    """Markdown below `HEAD`, one line a job and file; CPU against tshark's on the same file."""
     for row in rows:
         peer = _peer(rows, row)
         first = "" if row["first_line"] is None else f"{row['first_line']:.2f}"
@@ -272,13 +276,16 @@ def main() -> None:
     parser.add_argument("--parallel", action="store_true", help="also --jobs 2 on the plain captures")
     options = parser.parse_args()
     options.parallel |= options.full
-    rows = []
-    for variant, messages in cases(" ".join(options.cases) or (FULL if options.full else QUICK)):
-        sys.stderr.write(f"{variant} {label(messages)} …\n")
-        rows += measure(*cached(variant, messages), options)
+    rows: list[dict[str, Any]] = []
     machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {_tshark_version()}"
     print(f"ocppscope bench · {machine} · median of {options.repeats} interleaved runs (1 from 1M messages)\n")
-    print("\n".join([*table(rows), "", *growth(rows)]))
+    print("\n".join(HEAD), flush=True)
+    for variant, messages in cases(" ".join(options.cases) or (FULL if options.full else QUICK)):
+        sys.stderr.write(f"{variant} {label(messages)} …\n")
+        measured = measure(*cached(variant, messages), options)
+        print("\n".join(table(measured)), flush=True)
+        rows += measured
+    print("\n".join(["", *growth(rows)]))
     (DATA / "results.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     if any(row["exit_code"] for row in rows):
         sys.exit("some runs failed, see above")
