@@ -192,5 +192,5 @@ def test_the_table_tells_other_texts(tmp_path, monkeypatch, said, verdict):
     monkeypatch.setattr("bench.run.DATA", tmp_path)
     truth = {"variant": "plain", "messages": 1, "packets": 1, "bytes": 0, "crc32_sum": zlib.crc32(CALL.encode())}
     rows = measure(capture, truth, Namespace(repeats=1, no_tshark=True, parallel=False))
-    assert f"1 of 1, texts {verdict}" in list(table(rows))[0]
-    assert "no tshark" in list(table(rows))[0]
+    assert f"1 of 1, texts {verdict}" in next(iter(table(rows)))
+    assert "no tshark" in next(iter(table(rows)))

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMANDS = {
-    "log": ("log", "Print the annotated message log; the default."),
+    "view": ("view", "Open captures on the screen; the default on a terminal."),
+    "log": ("log", "Print the annotated message log; the default in a pipe."),
     "stations": ("stations", "List stations and their connections, or how each was negotiated."),
     "fields": ("fields", "List what messages can be filtered on, or explain one field."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 """Name → module below `ocppscope.cli`, sentence for the list."""
 
-USUAL = "log"
-"""The command that is meant when none is named."""
+ON_TERMINAL, IN_PIPE = "view", "log"
+"""The commands that are meant when none is named."""
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle worker threads would spin; nothing here needs them
 
 INTERRUPTED = 130
@@ -39,7 +40,7 @@ _OWN_OPTIONS = frozenset({"--help", "-h", "--version", "-V", "--debug"})
 
 
 class LazyGroup(click.Group):
-    """Loads a sub-command when it is called, and takes `log` where none is named."""
+    """Loads a sub-command when it is called, and takes the usual one where none is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""
@@ -63,7 +64,7 @@ class LazyGroup(click.Group):
         first = next((index for index, word in enumerate(args) if word not in _OWN_OPTIONS), None)
         if first is not None and args[first] not in COMMANDS and not ctx.resilient_parsing:
             _refuse_misspelling(args[first])
-            args = [*args[:first], USUAL, *args[first:]]
+            args = [*args[:first], _usual(args[first:]), *args[first:]]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -82,6 +83,18 @@ class ReaderLeft(Exception):  # noqa: N818 (not an error)
 
 class Interrupted(Exception):  # noqa: N818
     """Ctrl-C."""
+
+
+def _usual(args: list[str]) -> str:
+    """The screens on a terminal, the log in a pipe; the log, too, for who asks for what only the log has."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return IN_PIPE
+    from ocppscope.cli.view import command
+
+    known = {name for param in command.params for name in param.opts} | _OWN_OPTIONS
+    options = {word.partition("=")[0] for word in args if word.startswith("--")}
+    options |= {word[:2] for word in args if len(word) > 1 and word[0] == "-" and word[1] != "-"}
+    return ON_TERMINAL if options <= known else IN_PIPE
 
 
 def _refuse_misspelling(word: str) -> None:
@@ -119,7 +132,7 @@ def cli() -> None:
     """Show the OCPP messages of network captures: who said what to whom, when, and what was wrong with it.
 
     \b
-      ocppscope field.pcapng                      the message log
+      ocppscope field.pcapng                      the screens; in a pipe, the message log
       ocppscope stations --handshake field.pcapng
       ssh box tcpdump -U -w - | ocppscope -
 
