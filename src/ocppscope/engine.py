@@ -37,7 +37,7 @@ from ocppscope.wire.order import NOT_EXPECTED, Row, smooth_flows
 from ocppscope.wire.tcp import MODULUS, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -51,6 +51,8 @@ MAX_CLUES = 4096
 """Upgrades and first messages that are remembered to recognise another leg by."""
 MAX_SNAPSHOTS = 1 << 17
 """Connections whose latest snapshot is kept; of more, the oldest closed ones are forgotten."""
+TEXTS_AT_ONCE = 1024
+"""Frames whose payloads are taken out of a block at once."""
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
@@ -197,12 +199,12 @@ class Engine:
         time_ns, packets = block.time_ns[packet].tolist(), (packet + block.first_packet).tolist()
         starts, lengths = start.tolist(), length.tolist()
         form, body = whole_frames(data, start, length)
-        payload = payloads(data, form, body, start + length)
-        arrivals = Arrivals(payload[:], time_ns[:], packets[:], lengths[:], (form > MASKED).tolist())
+        arrivals = Arrivals([b""] * len(rows), time_ns[:], packets[:], lengths[:], (form > MASKED).tolist())
         batch = self.batch = Batch(arrivals)
         step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
         lanes, stalled, tracks = self._lanes, self._stalled, self._tracks
-        columns = zip(step.tolist(), way.tolist(), form.tolist(), payload, time_ns, strict=True)
+        texts = _texts_by_the_hundred(data, form, body, start + length, batch)
+        columns = zip(step.tolist(), way.tolist(), form.tolist(), texts, time_ns, strict=True)
         for at, (step_, way_, form_, text, now) in enumerate(columns):
             if stalled:
                 self._expire(now)
@@ -364,6 +366,17 @@ class Engine:
             track.end(self._now, "end of capture")
             self._drop(slot, track, flows.DEAD)
         return self._take_batch()
+
+
+def _texts_by_the_hundred(data: bytes, form: Ints, body: Ints, stop: Ints, batch: Batch) -> Iterator[bytes]:
+    """The payloads of frames, few at a time: these are read and validated while they are in the processor's cache."""
+    texts = batch.arrivals.texts
+    for first in range(0, len(form), TEXTS_AT_ONCE):
+        some = slice(first, first + TEXTS_AT_ONCE)
+        payload = payloads(data, form[some], body[some], stop[some])
+        texts[some] = payload
+        yield from payload
+        batch.settle()
 
 
 def _flow_of(data: bytes | bytearray, found: Dismissed) -> Flow:
