@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from ocppscope import engine
 from ocppscope.engine import Engine
 from ocppscope.errors import CaptureError
 from ocppscope.model import ControlFrame, Endpoint, Flow, Message, Side
 from ocppscope.options import Options
+from ocppscope.wire.frames import unmask
 from ocppscope.wire.link import LinkDecoder, endpoints
 from ocppscope.wire.tcp import Assembler, Segment
 from support_engine import CAPTURES, SHARED, Run, blocks_of, cut, decode, run, sort
@@ -79,6 +81,33 @@ def test_blocks_of_few_packets_of_others(name: str, size: int) -> None:
     same_in_blocks(SHARED / name, size)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", OWN)
+def test_texts_taken_out_of_a_block_in_other_numbers(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(CAPTURES / name, EVERY).events
+    monkeypatch.setattr(engine, "TEXTS_AT_ONCE", count)
+    assert run(CAPTURES / name, EVERY).events == whole
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_texts_lie_in_the_capture_where_it_is_said(name: str) -> None:
+    path, decoder, located, every = CAPTURES / name, Engine(EVERY), [], []
+    capture = path.read_bytes()
+    for block in blocks_of(path):
+        batch = decoder.packets(block)
+        located += batch.located()
+        every += batch
+    assert [event for event, _ in located] == every
+    for event, place in located:
+        if place is not None:
+            assert isinstance(event, Message)
+            offset, mask = place
+            assert unmask(capture[offset : offset + len(event.text)], mask.to_bytes(4, "big")) == event.text
+    messages = [event for event in every if isinstance(event, Message) and not event.compressed]
+    placed = sum(place is not None for _, place in located)
+    assert placed > len(messages) / 4 or not messages
+
+
 # --- streams --------------------------------------------------------------------------------------------------------
 
 
@@ -135,21 +164,21 @@ def replay(path: Path, piece: int | None) -> list[Run]:
     """Each connection of a clean capture through an engine of its own, as chunks or in pieces of `piece` bytes."""
     runs = []
     for recording in recordings(path):
-        engine = Engine(Options(every_websocket=True))
+        proxy = Engine(Options(every_websocket=True))
         client = recording.client
         assert client is not None
         flow = Flow(recording.ends[client], recording.ends[1 - client])
-        track = engine.open_stream(flow, 0)
+        track = proxy.open_stream(flow, 0)
         events = []
         for what, direction, content, time_ns in recording.tape.notes:
             side = Side.STATION if direction == client else Side.CSMS
             if what == "closed":
-                events += engine.stream_closed(track, side, content, time_ns)
+                events += proxy.stream_closed(track, side, content, time_ns)
                 continue
             step = piece or len(content)
             for at in range(0, len(content), step):
-                events += engine.stream(track, side, content[at : at + step], time_ns)
-        runs.append(sort([*events, *engine.finish()]))
+                events += proxy.stream(track, side, content[at : at + step], time_ns)
+        runs.append(sort([*events, *proxy.finish()]))
     return runs
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from ocppscope.model import Event, Kind, Message, Outcome, Problem, Side, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _CALL, _CALLRESULT = Kind.CALL, Kind.CALLRESULT  # looking up an enum's member costs more than using it
 _PENDING, _ANSWERED, _LATE = Outcome.PENDING, Outcome.ANSWERED, Outcome.LATE
@@ -45,6 +45,15 @@ class Acceptor(Protocol):
         """The positions of those that are not certainly valid."""
 
 
+class Origin(NamedTuple):
+    """Where arrivals lie in a file, for those that lie there as they are but for a mask."""
+
+    position: int  # of `data` in its file
+    data: bytes
+    form: Sequence[int]  # 1 unmasked, 2 masked, anything else: not there
+    body: Sequence[int]  # where payloads start in `data`, with their masks before them
+
+
 class Arrivals(NamedTuple):
     """Texts of single frames, as columns; the engine also puts segments here that hold none, with an empty text."""
 
@@ -53,6 +62,7 @@ class Arrivals(NamedTuple):
     packets: list[int | tuple[int, ...]]  # the one that holds it, or all that hold a part of it
     wire_size: list[int]  # bytes of the frame, header included
     compressed: list[bool]
+    origin: Origin | None = None  # of the first ones; those that were added have none
 
     def add(self, text: Text) -> int:
         """One more; gives its place."""
@@ -110,7 +120,7 @@ class Batch:
     def message(self, place: int) -> Message:
         """An ordinary message, by its place among the rows."""
         at, speaker, ordinal, id_, action, answers, asked_ns = self.rows[place]
-        texts, times, packets, sizes, compressed = self.arrivals
+        texts, times, packets, sizes, compressed, _ = self.arrivals
         kind, outcome, latency, time_ns = _CALL, _PENDING, None, times[at]
         if answers is not None:
             latency = time_ns - asked_ns
@@ -121,6 +131,28 @@ class Batch:
             held if isinstance(held, tuple) else (held,), 1, compressed[at], False, outcome, answers, latency,
             self._problems.get(place, ()),
         )  # fmt: skip
+
+    def located(self) -> Iterator[tuple[Event, tuple[int, int] | None]]:
+        """All events, in order; with a message's text that can be read from its file again: offset and masking key.
+
+        The key is a number, its four bytes read big-endian; 0 for none.
+        """
+        done = 0
+        for before, event in [*self._others, (len(self.rows), None)]:
+            for place in range(done, before):
+                yield self.message(place), self._place(self.rows[place][0])
+            if event is not None:
+                yield event, None
+            done = before
+
+    def _place(self, at: int) -> tuple[int, int] | None:
+        origin = self.arrivals.origin
+        if origin is None or at >= len(origin.form) or origin.form[at] not in (1, 2):
+            return None
+        begin, mask = int(origin.body[at]), 0
+        if origin.form[at] == 2:
+            mask = int.from_bytes(origin.data[begin - 4 : begin], "big")
+        return origin.position + begin, mask
 
     def others(self) -> Iterator[Event]:
         """What is not ordinary: other messages, and everything that is no message."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ocppscope.batch import Arrivals, Batch
+from ocppscope.batch import Arrivals, Batch, Origin
 from ocppscope.model import (
     Connection,
     ConnectionClosed,
@@ -199,12 +199,15 @@ class Engine:
         time_ns, packets = block.time_ns[packet].tolist(), (packet + block.first_packet).tolist()
         starts, lengths = start.tolist(), length.tolist()
         form, body = whole_frames(data, start, length)
-        arrivals = Arrivals([b""] * len(rows), time_ns[:], packets[:], lengths[:], (form > MASKED).tolist())
+        forms, origin = form.tolist(), None
+        if block.position is not None and segments.data is block.data:
+            origin = Origin(block.position, data, forms, body.tolist())
+        arrivals = Arrivals([b""] * len(rows), time_ns[:], packets[:], lengths[:], (form > MASKED).tolist(), origin)
         batch = self.batch = Batch(arrivals)
         step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
         lanes, stalled, tracks = self._lanes, self._stalled, self._tracks
         texts = _texts_by_the_hundred(data, form, body, start + length, batch)
-        columns = zip(step.tolist(), way.tolist(), form.tolist(), texts, time_ns, strict=True)
+        columns = zip(step.tolist(), way.tolist(), forms, texts, time_ns, strict=True)
         for at, (step_, way_, form_, text, now) in enumerate(columns):
             if stalled:
                 self._expire(now)
@@ -372,7 +375,7 @@ def _texts_by_the_hundred(data: bytes, form: Ints, body: Ints, stop: Ints, batch
     """The payloads of frames, few at a time: these are read and validated while they are in the processor's cache."""
     texts = batch.arrivals.texts
     for first in range(0, len(form), TEXTS_AT_ONCE):
-        some = slice(first, first + TEXTS_AT_ONCE)
+        some = slice(first, min(first + TEXTS_AT_ONCE, len(form)))  # there may be more texts by now
         payload = payloads(data, form[some], body[some], stop[some])
         texts[some] = payload
         yield from payload

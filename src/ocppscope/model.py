@@ -123,6 +123,7 @@ class PacketBlock(NamedTuple):
     time_ns: NDArray[np.int64]
     linktype: NDArray[np.uint16]  # LINKTYPE_ of the packet's interface
     first_packet: int  # number of the first packet, counted from 1 as in Wireshark; the others follow
+    position: int | None = None  # where `data` begins in its file, if these bytes can be read there again
 
 
 class Deflate(Struct, frozen=True):

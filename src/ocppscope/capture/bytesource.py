@@ -207,6 +207,7 @@ class Input:
     ) -> None:
         self.name = name
         self.is_complete = is_complete  # so that reading never waits
+        self.is_packed = False  # known once the source is
         self._raw = raw
         self._stream = stream
         self._owned = owned
@@ -223,10 +224,13 @@ class Input:
         if self._source is None:
             source = Peekable(self._raw)
             magic = source.peek(MAGIC_BYTES)
+            self.is_packed = True
             if magic[:2] == GZIP_MAGIC:
                 source = Peekable(GzipSource(source))
             elif magic[:4] == ZSTD_MAGIC:
                 source = Peekable(ZstdSource(source))
+            else:
+                self.is_packed = False
             self._source = source
         return self._source
 

@@ -30,18 +30,20 @@ class CaptureFile:
         self._annotations = annotations
         self._growing = growing
         self._format: Format | None = None
+        self._header_bytes = 0
 
     def check(self) -> Format:
         """Look at the first bytes. Raises CaptureError if this is no capture."""
         if self._format is None:
-            self._format, had = format_of(self.name, self._input.head(), self._annotations)
-            self._input.source.skip(had)
+            self._format, self._header_bytes = format_of(self.name, self._input.head(), self._annotations)
+            self._input.source.skip(self._header_bytes)
         return self._format
 
     def blocks(self) -> Iterator[PacketBlock]:
         """Read to the end, once. Raises CaptureError before the first block if this is no capture."""
         reader = self.check()
-        rest = bytearray()
+        rest, position = bytearray(), self._header_bytes
+        lasting = self._input.is_complete and not self._input.is_packed
         size, need, packet = min(FIRST_CHUNK_BYTES, self.chunk), 1, 1
         while True:
             capacity = max(size, need)
@@ -51,12 +53,13 @@ class CaptureFile:
                 return
             found = reader.scan(data, end)
             if found.columns is not None:
-                yield PacketBlock(data, *found.columns, packet)
+                yield PacketBlock(data, *found.columns, packet, position if lasting else None)
                 packet += len(found.columns.offsets)
             if found.damage:
                 self._notice("damage", f"{found.damage}; the rest is not read.")
                 return
             rest, need = data[found.consumed : end], found.need
+            position += found.consumed
             size = self.chunk if end == capacity else min(FIRST_CHUNK_BYTES, self.chunk)
 
     def close(self) -> None:

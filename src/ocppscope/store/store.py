@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ocppscope.batch import Batch
 from ocppscope.model import Connection, ConnectionClosed, ConnectionOpened, ExchangeEnd, Kind, Message, Outcome, Side
 from ocppscope.store import reading
 from ocppscope.store.between import Aside, Between
@@ -140,23 +141,29 @@ class Store:
 
     # --- writing ------------------------------------------------------------------------------------------------
 
-    def take(self, events: Iterable[Event]) -> None:
-        """The next events of an engine."""
+    def take(self, events: Iterable[Event], source: int = SPOOL) -> None:
+        """The next events of an engine; with the number of a source, texts that lie in it are not spooled."""
         batch: list[Message] = []
+        places: list[Place | None] = []
         room = self._room()
-        for event in events:
+        located: Iterable[tuple[Event, tuple[int, int] | None]] = ((event, None) for event in events)
+        if source != SPOOL and isinstance(events, Batch):
+            located = events.located()
+        for event, where in located:
             if type(event) is Message:
                 batch.append(event)
-                if len(batch) >= room:
-                    self._append(_columns(batch))
-                    batch, room = [], self._room()
-            else:
-                if batch and type(event) is ExchangeEnd:
-                    self._append(_columns(batch))
-                    batch, room = [], self._room()
+                places.append(None if where is None else Place(source, where[0], len(event.text), where[1]))
+                if len(batch) < room:
+                    continue
+            elif not batch or type(event) is not ExchangeEnd:
                 self._other(event, self._length + len(batch))
+                continue
+            self._append(_columns(batch, places))
+            batch, places, room = [], [], self._room()
+            if type(event) is not Message:
+                self._other(event, self._length)
         if batch:
-            self._append(_columns(batch))
+            self._append(_columns(batch, places))
 
     def append(self, columns: Columns) -> None:
         """The next messages, as columns of any length."""
@@ -241,15 +248,19 @@ class Store:
         sizes = integers(list(map(len, texts)), count)
         chunk.text_size[rows] = sizes
         if columns.places is None:
-            self._spool(chunk, rows, texts, sizes)
+            self._spool(chunk, np.arange(rows.start, rows.stop), texts, sizes)
             return
-        for i, (text, place) in enumerate(zip(texts, columns.places, strict=True), rows.start):
-            if place is None:
-                self._spool(chunk, slice(i, i + 1), (text,), sizes[i - rows.start : i - rows.start + 1])
-            else:
-                chunk.source[i], chunk.place[i], chunk.mask[i] = place.source, place.offset, place.mask
+        placed = np.array([place is not None for place in columns.places], np.bool_)
+        where = np.array([place for place in columns.places if place is not None], np.int64).reshape(
+            -1, len(Place._fields)
+        )
+        here = rows.start + np.flatnonzero(placed)
+        chunk.source[here], chunk.place[here], chunk.mask[here] = where[:, 0], where[:, 1], where[:, 3]
+        others = np.flatnonzero(~placed)
+        if len(others):
+            self._spool(chunk, rows.start + others, [texts[i] for i in others.tolist()], sizes[others])
 
-    def _spool(self, chunk: Chunk, rows: slice, texts: Sequence[bytes], sizes: NDArray[np.int64]) -> None:
+    def _spool(self, chunk: Chunk, rows: NDArray[np.int64], texts: Sequence[bytes], sizes: NDArray[np.int64]) -> None:
         offset = self.spool.append(texts)
         if offset is None:
             chunk.source[rows] = NO_TEXT
@@ -482,8 +493,9 @@ def _part(columns: Columns, start: int, stop: int) -> Columns:
     return Columns(*parts)
 
 
-def _columns(messages: list[Message]) -> Columns:
-    return Columns(*(list(map(get, messages)) for get in _GETTERS))
+def _columns(messages: list[Message], places: list[Place | None]) -> Columns:
+    known = places if any(place is not None for place in places) else None
+    return Columns(*[list(map(get, messages)) for get in _GETTERS], known)  # type: ignore[call-arg]
 
 
 def _octets(data: bytes) -> NDArray[np.uint8]:
