@@ -54,15 +54,20 @@ class Counting(io.BytesIO):
         return super().write(data)
 
 
-def test_lines_are_written_in_batches():
+def test_lines_are_written_in_batches_after_the_first():
     raw = Counting()
     writer = Writer(io.TextIOWrapper(raw, encoding="utf-8", write_through=True), live=False)
+    writer.rest()
+    assert raw.writes == 0
+    writer.add("first\n")
+    writer.rest()
+    assert raw.getvalue() == b"first\n"
     for _ in range(3 * output.BATCH_LINES):
         writer.add("é\n")
         writer.rest()
     writer.flush()
-    assert raw.getvalue() == "é\n".encode() * 3 * output.BATCH_LINES
-    assert raw.writes == 3
+    assert raw.getvalue() == b"first\n" + "é\n".encode() * 3 * output.BATCH_LINES
+    assert raw.writes == 4
 
 
 def test_live_lines_are_written_at_once():

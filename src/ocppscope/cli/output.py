@@ -30,11 +30,15 @@ class Writer:
         self._unicode = self._encoding.lower().replace("-", "").startswith("utf")
         self._live = live
         self._lines: list[str] = []
+        self._began = False
         self.add = self._lines.append
 
     def rest(self) -> None:
-        """A block of input is done."""
-        if self._live or len(self._lines) >= BATCH_LINES or sum(map(len, self._lines)) >= BATCH_CHARACTERS:
+        """A block of input is done. The first lines are not kept waiting."""
+        if not self._began and self._lines:
+            self._began = True
+            self.flush()
+        elif self._live or len(self._lines) >= BATCH_LINES or sum(map(len, self._lines)) >= BATCH_CHARACTERS:
             self.flush(through=self._live)
 
     def flush(self, *, through: bool = True) -> None:
