@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEMO := captures/remote_start_stop.pcap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-full clean
+.PHONY: help demo test lint format docs bench bench-full clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ lint: $(VENV)/.lint ## check style and types
 format: $(VENV)/.lint ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.runtime ## write the pages that are made from tables anew
+	$(BIN)/ocppscope fields --markdown > docs/filter.md
+	$(BIN)/python -c 'from ocppscope.tui.document import markdown; print(markdown(), end="")' > docs/keys.md
 
 bench: $(VENV)/.runtime ## compare with tshark, a few minutes; choose with BENCH="20k 200k-deflate"
 	$(BIN)/python -m bench.run $(BENCH_OPTIONS) $(BENCH)

@@ -197,6 +197,11 @@ LAZY = [
         HEAVY + DECODING,
     ),
     ("import sys; sys.argv = ['ocppscope', 'log', '--help']; from ocppscope.cli.main import main; main()", HEAVY),
+    ("import sys; sys.argv = ['ocppscope', 'view', '--help']; from ocppscope.cli.main import main; main()", HEAVY),
+    (
+        "import sys; sys.argv = ['ocppscope', 'log', 'captures/ipv6.pcap']; from ocppscope.cli.main import main; main()",
+        (*HEAVY, "aiohttp"),
+    ),
     ("import ocppscope.engine", (*HEAVY, "click", "jsonschema", "ocpp")),
     ("import ocppscope.model", (*HEAVY, "numpy", "click")),
 ]
@@ -207,7 +212,8 @@ REPORT = (
 
 
 def loaded_by(code: str) -> set[str]:
-    run = subprocess.run([sys.executable, "-c", REPORT + code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", REPORT + code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=SRC.parents[1])
     assert run.returncode == 0, run.stderr
     return set(json.loads(run.stderr.splitlines()[-1]))
 

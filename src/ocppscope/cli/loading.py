@@ -1,0 +1,148 @@
+"""Captures as a session for the screens: a thread that reads, decodes and fills the store, and can be stopped.
+
+What is wrong with a capture is a sentence: an exception before the thread starts, `Progress.trouble` after.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from threading import Event as Flag
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from ocppscope.capture.pcapfile import STDIN, open_captures
+from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.run import GC_EVERY
+from ocppscope.engine import Engine
+from ocppscope.errors import OcppscopeError, UsageError
+from ocppscope.ocpp.describe import describe
+from ocppscope.store.columns import SPOOL
+from ocppscope.store.notes import load_notes
+from ocppscope.store.places import CaptureTexts
+from ocppscope.store.store import Store
+from ocppscope.tui.session import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import BinaryIO
+
+    from ocppscope.capture.pcapfile import CaptureReader
+    from ocppscope.model import Connection, Version
+    from ocppscope.ocpp.describe import Description
+    from ocppscope.options import Options
+    from ocppscope.store.notes import Notes
+
+CHANGED_EVERY = 0.1
+"""Seconds between two tellings that the store has grown; the first is told at once."""
+BLOCK_BYTES = 1 << 18
+"""Bytes of a capture that are decoded at once: little enough that the screen gets its turn in between."""
+SWITCH_INTERVAL = 0.001
+"""Seconds after which the decoding thread makes room for the one that draws."""
+
+
+class FileSession:
+    """One or more captures, read to the end. Implements `tui.session.Session`."""
+
+    def __init__(self, inputs: list[str], options: Options, *, stdin: BinaryIO | None = None) -> None:
+        """Opens the captures; raises OcppscopeError."""
+        self._reader: CaptureReader = open_captures(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES)
+        self._engine = Engine(options)
+        self.title = ", ".join(os.path.basename(name) or name for name in inputs)
+        self.store = Store()
+        files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
+        self.notes: Notes | None = load_notes(files[0]) if files else None
+        self.store.notes = self.notes
+        self._source = self.store.add_source(CaptureTexts(files[0])) if files and len(inputs) == 1 else SPOOL
+        self._thread: Thread | None = None
+        self._stopped = Flag()
+        self._done = False
+        self._trouble = self.notes.trouble if self.notes is not None else ""
+        self._ending: tuple[str, ...] = ()
+
+    def describe(self, version: Version, action: str, response: bool) -> Description | None:
+        """What the schema says of a payload."""
+        return describe(version, action, response)
+
+    def progress(self) -> Progress:
+        """How far the thread is."""
+        read, total = self._reader.progress
+        return Progress(read, total, self._done, self._trouble, (*self._reader.notices, *self._ending))
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Begins to read."""
+        self._thread = Thread(target=self._work, args=(changed,), name="reader", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread, and gives back the files."""
+        self._stopped.set()
+        self._reader.stop()
+        if self._thread is not None:
+            self._thread.join(5)  # a pipe that says nothing may hold it for ever
+        self.store.close()
+
+    # --- in the thread ----------------------------------------------------------------------------------------------
+
+    def _work(self, changed: Callable[[], None]) -> None:
+        interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        gc.set_threshold(GC_EVERY, *threshold[1:])
+        try:
+            self._read(changed)
+        except OcppscopeError as error:
+            self._trouble = f"{error.what} {error.hint}".strip()
+        except Exception as error:  # said on the screen, which goes on with what was read
+            what = f"{type(error).__name__}: {str(error)[:200]!a}"
+            self._trouble = f"Reading failed: {what}. This is a bug of ocppscope."
+        finally:
+            self._done = True
+            sys.setswitchinterval(interval)
+            gc.set_threshold(*threshold)
+            self._reader.close()
+            changed()
+
+    def _read(self, changed: Callable[[], None]) -> None:
+        told = 0.0
+        for block in self._reader.blocks():
+            self.store.take(self._engine.packets(block), self._source)
+            if self._stopped.is_set():
+                return
+            now = time.monotonic()
+            if now - told >= CHANGED_EVERY and len(self.store):
+                told = now
+                changed()
+        self.store.take(self._engine.finish())
+        lost: list[Connection] = [one for one in self.store.connections.values() if any(one.lost_bytes)]
+        self._ending = (*losses(lost), *self._holdings())
+
+    def _holdings(self) -> list[str]:
+        """What a capture without messages did hold."""
+        if len(self.store):
+            return []
+        refused, secrets = len(self.store.connections), bool(self._reader.secrets)
+        return list(holdings(self._engine.summary, refused=refused, secrets=secrets))
+
+
+def session_of(inputs: list[str], options: Options) -> FileSession:
+    """The session of captures; of one on standard input, keys are read from the terminal instead."""
+    return FileSession(inputs, options, stdin=_stdin_for_capture() if STDIN in inputs else None)
+
+
+def _stdin_for_capture() -> BinaryIO:
+    """What is on standard input, which becomes the terminal; raises UsageError where there is none."""
+    if sys.stdin.isatty():
+        raise UsageError("Standard input is the terminal.", "Send a capture there, or name a file.")
+    capture = os.dup(0)
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR)
+    except OSError as error:
+        os.close(capture)
+        raise UsageError(
+            "There is no terminal to read keys from.", "`ocppscope log -` prints the messages instead."
+        ) from error
+    os.dup2(terminal, 0)
+    os.close(terminal)
+    return os.fdopen(capture, "rb")
