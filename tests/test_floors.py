@@ -199,7 +199,7 @@ LAZY = [
     ("import sys; sys.argv = ['ocppscope', 'log', '--help']; from ocppscope.cli.main import main; main()", HEAVY),
     ("import sys; sys.argv = ['ocppscope', 'view', '--help']; from ocppscope.cli.main import main; main()", HEAVY),
     (
-        "import sys; sys.argv = ['ocppscope', 'log', 'captures/ipv6.pcap']; from ocppscope.cli.main import main; main()",
+        "import sys; sys.argv = ['', 'log', 'captures/ipv6.pcap']; from ocppscope.cli.main import main; main()",
         (*HEAVY, "aiohttp"),
     ),
     ("import ocppscope.engine", (*HEAVY, "click", "jsonschema", "ocpp")),
