@@ -59,6 +59,34 @@ def test_masked_texts_in_a_capture(tmp_path):
         assert found(store, range(4), b"needle") == [0, 1, 3]
 
 
+SIZES = st.one_of(st.integers(0, 70), st.sampled_from([127, 128, 129, 512, 513, 2048, 2049, 5000]))
+
+
+@given(
+    st.lists(st.tuples(SIZES, st.sampled_from([0, 0x01020304, 0xFF0000FF]), st.booleans()), min_size=1, max_size=25)
+)
+def test_masked_texts_of_many_sizes(tmp_path_factory, shapes):
+    """Sizes on both sides of each width, masked or not, one behind the other."""
+    path, file, messages, places = tmp_path_factory.mktemp("masked") / "capture", bytearray(), [], []
+    with Store() as store:
+        for number, (size, mask, has_it) in enumerate(shapes):
+            text = bytes((number * n) & 255 for n in range(size))
+            text = text[: size // 2] + b"NEEDLE"[:size] + text[size // 2 + 6 :] if has_it else text
+            key = mask.to_bytes(4, "big")
+            places.append((len(file), len(text), mask))
+            messages.append(call(number, text=text))
+            file += bytes(byte ^ key[n % 4] for n, byte in enumerate(text))
+        path.write_bytes(file)
+        source = store.add_source(CaptureTexts(path))
+        store.append(columns_of(messages)._replace(places=[Place(source, *place) for place in places]))
+        wanted = [row for row, message in enumerate(messages) if b"needle" in message.text.lower()]
+        assert sorted(found(store, range(len(shapes)), b"needle")) == wanted
+        piece = next(iter(store.pieces()))
+        rows = np.arange(len(shapes))
+        seen = dict(pair for window in search_module.windows(store, piece.chunk, rows) for pair in window.texts())
+        assert seen == {row: message.text for row, message in enumerate(messages)}
+
+
 def test_texts_that_lie_in_any_order(tmp_path):
     path = tmp_path / "capture"
     path.write_bytes(b"0needle1needle2")

@@ -157,7 +157,7 @@ class Run:
         kinds = chunk.kind.tobytes()
         for window in windows(self._store, chunk, rows):
             self._pace.check(chunk.first + int(window.rows[0]))
-            if column.needles and not window.masked.any():
+            if column.needles:
                 if column.cached:
                     found.codes[window.rows] = 0
                 window = window.part(window.holding((*column.needles, ESCAPE)))  # noqa: PLW2901

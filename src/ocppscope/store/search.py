@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 1 << 20
 """Bytes that are read and searched at once; one longer text is one window."""
+_WIDTHS = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+"""Texts of one of these sizes, or somewhat less, are unmasked together; longer ones one by one."""
 MAX_SKIP = 1 << 14
 """Bytes between two wanted texts that are read rather than jumped over."""
 
@@ -46,26 +48,24 @@ class Pace(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Neighbouring texts: `data` holds them at `starts` with `sizes`; `rows` are indexes in the chunk."""
+    """Texts, unmasked: `data` holds them at `starts`, ascending, with `sizes`; `rows` are indexes in the chunk.
+
+    What lies between two texts is anything.
+    """
 
     data: bytes
     rows: NDArray[np.int64]
     starts: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    masked: NDArray[np.uint32]
 
     def texts(self) -> Iterator[tuple[int, bytes]]:
-        """The texts one by one, unmasked, with their indexes."""
-        data, plain = self.data, not self.masked.any()
-        columns = zip(
-            self.rows.tolist(), self.starts.tolist(), self.sizes.tolist(), self.masked.tolist(), strict=True
-        )
-        for row, start, size, mask in columns:
-            text = data[start : start + size]
-            yield row, text if plain else unmasked(text, mask)
+        """The texts one by one, with their indexes."""
+        data = self.data
+        for row, start, size in zip(self.rows.tolist(), self.starts.tolist(), self.sizes.tolist(), strict=True):
+            yield row, data[start : start + size]
 
     def holding(self, needles: tuple[bytes, ...]) -> NDArray[np.int64]:
-        """Which of the texts, by their place in `rows`, hold any of some bytes; only of what is not masked."""
+        """Which of the texts, by their place in `rows`, hold any of some bytes."""
         found: set[int] = set()
         for needle in needles:
             found.update(hits(self.data, self.starts, self.sizes, needle))
@@ -73,7 +73,7 @@ class Window(NamedTuple):
 
     def part(self, chosen: NDArray[np.int64]) -> Window:
         """Some of the texts, by their place in `rows`."""
-        return Window(self.data, self.rows[chosen], self.starts[chosen], self.sizes[chosen], self.masked[chosen])
+        return Window(self.data, self.rows[chosen], self.starts[chosen], self.sizes[chosen])
 
 
 def windows(store: Store, chunk: Chunk, rows: NDArray[np.int64]) -> Iterator[Window]:
@@ -94,8 +94,34 @@ def windows(store: Store, chunk: Chunk, rows: NDArray[np.int64]) -> Iterator[Win
                 data = None
             if data is not None:
                 chosen = rows[low:cut]
-                yield Window(data, chosen, starts[low:cut] - start, sizes[low:cut], chunk.mask[chosen])
+                window = Window(data, chosen, starts[low:cut] - start, sizes[low:cut])
+                yield _unmasked(window, chunk.mask[chosen]) if chunk.mask[chosen].any() else window
             low = cut
+
+
+def _unmasked(window: Window, masks: NDArray[np.uint32]) -> Window:
+    """The same texts without their masking keys (0: none); those of about one size together, as a table of bytes."""
+    data = window.data + bytes(_WIDTHS[-1])
+    keys = masks.astype(">u4").view(np.uint32)
+    parts: list[bytes] = []
+    rows, starts, end, shortest = [], [], 0, -1
+    for width in _WIDTHS:
+        some = np.flatnonzero((window.sizes > shortest) & (window.sizes <= width))
+        shortest = width
+        cells: NDArray[np.void] = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
+        table = cells[window.starts[some]].view(np.uint32).reshape(len(some), width // 4)
+        parts.append((table ^ keys[some, None]).tobytes())
+        rows.append(some)
+        starts.append(end + np.arange(len(some)) * width)
+        end += len(parts[-1])
+    for one in np.flatnonzero(window.sizes > shortest).tolist():
+        start, size = int(window.starts[one]), int(window.sizes[one])
+        parts.append(unmasked(data[start : start + size], int(masks[one])))
+        rows.append(np.array([one]))
+        starts.append(np.array([end]))
+        end += size
+    order = np.concatenate(rows)
+    return Window(b"".join(parts), window.rows[order], np.concatenate(starts), window.sizes[order])
 
 
 def search(store: Store, chunk: Chunk, rows: NDArray[np.int64], needle: bytes, pace: Pace) -> NDArray[np.int64]:
@@ -103,11 +129,8 @@ def search(store: Store, chunk: Chunk, rows: NDArray[np.int64], needle: bytes, p
     found: list[int] = []
     for window in windows(store, chunk, rows):
         pace.check(chunk.first + int(window.rows[0]))
-        if window.masked.any():
-            found += [row for row, text in window.texts() if needle in text.lower()]
-        else:
-            at = hits(window.data.lower(), window.starts, window.sizes, needle)
-            found += window.rows[at].tolist() if at else []
+        at = hits(window.data.lower(), window.starts, window.sizes, needle)
+        found += window.rows[at].tolist() if at else []
     return np.array(found, np.int64)
 
 
