@@ -1,7 +1,8 @@
-"""What tests may need beyond Python: third-party captures, tshark, network namespaces, Node.js.
+"""What tests may need beyond Python: third-party captures, tshark, network namespaces, Chromium, Node.js.
 
-A test that is marked `shared`, `tshark`, `netns` or `node` is skipped with the reason where that is missing. With
-`OCPPSCOPE_CI=1` a skip is a failure, save for the third-party captures where they are not there, and for Node.js.
+A test that is marked `shared`, `tshark`, `netns`, `chromium` or `node` is skipped with the reason where that is
+missing. With `OCPPSCOPE_CI=1` a skip is a failure, save for the third-party captures where they are not there, and
+for Node.js.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ def _no_netns() -> str:
 
 
 @cache
+def _no_chromium() -> str:
+    return "" if shutil.which("chromium") or shutil.which("chromium-browser") else "Chromium is not installed"
+
+
+@cache
 def _no_node() -> str:
     if not shutil.which("node"):
         return "Node.js is not installed"
@@ -63,6 +69,7 @@ NEEDS: dict[str, Callable[[], str]] = {
     "shared": _no_shared,
     "tshark": _no_tshark,
     "netns": _no_netns,
+    "chromium": _no_chromium,
     "node": _no_node,
 }
 

@@ -14,6 +14,10 @@ import pytest
 def test_marked():
     pytest.skip("no reason that counts")
 
+@pytest.mark.chromium
+def test_browser():
+    pytest.skip("no reason that counts")
+
 @pytest.mark.skipif(True, reason="condition")
 def test_condition(): ...
 
@@ -29,14 +33,14 @@ def test_runs(): ...
 """
 
 
-def outcomes(tmp_path: Path, project_root: Path, source: str, ci: str) -> str:
+def outcomes(tmp_path: Path, project_root: Path, source: str, ci: str, **environment: str) -> str:
     """pytest's last line for `source`, run with the project's conftest."""
     (tmp_path / "conftest.py").write_text((project_root / "tests/conftest.py").read_text())
     (tmp_path / "test_it.py").write_text(source)
-    ini = "[pytest]\nmarkers =\n  tshark\n  node\n  shared\n  netns\n"
+    ini = "[pytest]\nmarkers =\n  tshark\n  node\n  shared\n  netns\n  chromium\n"
     (tmp_path / "pytest.ini").write_text(ini)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    environment = os.environ | {"OCPPSCOPE_CI": ci}
+    environment = os.environ | {"OCPPSCOPE_CI": ci} | environment
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     return run.stdout.splitlines()[-1]
 
@@ -44,10 +48,17 @@ def outcomes(tmp_path: Path, project_root: Path, source: str, ci: str) -> str:
 @pytest.mark.tshark
 @pytest.mark.parametrize(
     ("ci", "expected"),
-    [("0", "1 passed, 3 skipped, 1 xfailed"), ("1", "1 failed, 1 passed, 1 skipped, 1 xfailed, 1 error")],
+    [("0", "1 passed, 4 skipped, 1 xfailed"), ("1", "2 failed, 1 passed, 1 skipped, 1 xfailed, 1 error")],
 )
 def test_skips_fail_in_ci_but_for_what_ci_cannot_have(tmp_path, project_root, ci, expected):
     assert expected in outcomes(tmp_path, project_root, CASES, ci)
+
+
+@pytest.mark.parametrize("marker", ["tshark", "chromium"])
+@pytest.mark.parametrize(("ci", "expected"), [("0", "1 skipped"), ("1", "1 error")])
+def test_a_program_that_is_missing(tmp_path, project_root, marker, ci, expected):
+    source = f"import pytest\n@pytest.mark.{marker}\ndef test(): ...\n"
+    assert expected in outcomes(tmp_path, project_root, source, ci, PATH=str(tmp_path))
 
 
 @pytest.mark.parametrize(("ci", "expected"), [("0", "1 skipped"), ("1", "1 error")])

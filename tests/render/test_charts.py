@@ -117,6 +117,15 @@ def test_nothing_to_show_says_so(lines):
     assert "(nothing to show)" in checked(lines, 80, 20)
 
 
+@pytest.mark.parametrize("minutes", [14, 90, 36 * 60, 20 * 24 * 60])
+def test_labels_of_the_vertical_axis_are_whole(minutes):
+    beats = [START + minutes * MINUTE * at + at % 3 * SECOND * minutes for at in range(20)]
+    shown = checked(charts.jitter(beats, minutes * MINUTE, width=80, height=20), 80, 20).splitlines()
+    labels = [line[: line.index("┤")].strip() for line in shown if "┤" in line]
+    assert len(labels) > 2
+    assert not any("…" in label for label in labels)
+
+
 def test_one_value_is_a_chart():
     assert "median 5.0ms" in checked(charts.latency([(START, 5 * MS)]), 80, 20)
     assert "median 5.0ms" in checked(charts.histogram([5 * MS] * 3), 80, 20)

@@ -24,7 +24,7 @@ from ocppscope.model import (
     Version,
 )
 from ocppscope.render import mermaid, styled
-from ocppscope.render.ladder import Ladder, LadderOptions, What, ladder, markdown, rows, text
+from ocppscope.render.ladder import MAX_LANES, Ladder, LadderOptions, What, ladder, markdown, rows, text
 from ocppscope.render.mermaid import MAX_MERMAID_CHARACTERS, MAX_MERMAID_MESSAGES, MAX_MERMAID_STATIONS
 from ocppscope.render.times import SECOND, parse_clock
 from support_engine import CAPTURES, run
@@ -213,6 +213,31 @@ def test_legs():
     first_call = next(line for line in both.lines(120) if "BootNotification" in styled.plain(line))
     head = styled.plain(next(iter(both.lines(120))))
     assert styled.plain(first_call).index("►") < head.index("proxy") + 2  # the station's leg comes first
+
+
+def test_a_hidden_leg_leaves_no_lane_up():
+    both = (connection(0), connection(1, leg_of=0))
+    gone = [message(1, action="Authorize"), opened(2, "CP-2"), message(2, action="Authorize", number=2)]
+    events = [
+        *(ConnectionOpened(START, one) for one in both),
+        *(ConnectionClosed(START, one) for one in both),
+    ]
+    for legs in (True, False):
+        assert [row.open for row in ladder([*events, *gone], LadderOptions(legs=legs)).rows][-3:] == [0, 0b10, 0b10]
+
+
+@pytest.mark.parametrize("count", [MAX_LANES, MAX_LANES + 1, 300])
+@pytest.mark.parametrize("width", [80, 1400, 5000])
+def test_lanes_are_bounded(count, width):
+    stations = [opened(n, f"CP-{n:04}") for n in range(count)]
+    ends = [ConnectionClosed(START, one.connection) for one in stations]
+    drawn = ladder([*stations, message(1, number=count - 1, action="Authorize"), *ends, message(2, action="A")])
+    assert max(row.open for row in drawn.rows).bit_length() == min(count, MAX_LANES + 1)
+    assert drawn.rows[count].open == (1 << min(count, MAX_LANES + 1)) - 1
+    assert drawn.rows[-1].open == 0
+    lines = list(drawn.lines(width))
+    assert all(styled.width(line) <= width for line in lines)
+    assert (f"{count} stations" in styled.plain(lines[0])) == (count > MAX_LANES or width < 1200)
 
 
 def test_many_stations_share_a_lane():

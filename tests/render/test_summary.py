@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ocppscope.model import Kind, Message, Side
 from ocppscope.render import jsonl, summary
 
 REQUESTS = [
@@ -145,6 +146,44 @@ def test_errors():
     assert summary.error("NotImplemented", "no such thing\x1b") == "NotImplemented: no such thing\\x1b"
     assert summary.error("", "") == "(no error code)"
     assert summary.error(5, {"x": 1}) == "5"
+
+
+CALL, RESULT, FAULT = Kind.CALL, Kind.CALLRESULT, Kind.CALLERROR
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        (CALL, b'[2,"1","Authorize",{"idTag":"T"}]', "tag T"),
+        (Kind.SEND, b'[6,"1","Authorize",{"idTag":"T"}]', "tag T"),
+        (RESULT, b'[3,"1",{"idTagInfo":{"status":"Blocked"}}]', "Blocked"),
+        (FAULT, b'[4,"1","GenericError","why",{}]', "GenericError: why"),
+        (FAULT, b'[4,"1","GenericError"]', "GenericError"),
+        (Kind.CALLRESULTERROR, b'[5,"1","","",{}]', "(no error code)"),
+        (CALL, b'[2,"1","Authorize"]', '[2,"1","Authorize"]'),
+        (RESULT, b"[3]", "[3]"),
+        (FAULT, b"[4]", "[4]"),
+        (Kind.UNPARSED, b"[2,\x1b", "[2,\\x1b"),
+        (CALL, b'{"a":1}', '{"a":1}'),
+        (CALL, b"", "(empty)"),
+    ],
+)
+def test_said(kind, text, expected):
+    message = Message(0, 0, 0, Side.STATION, kind, "1", "Authorize", text, 9, ())
+    assert summary.said(message) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("AuthorizationKey", "***"),
+        ("basicAuthPASSWORD", "***"),
+        ("x" * (summary.MAX_KEY - 8) + "password", "***"),
+        ("x" * summary.MAX_KEY + "password", "1"),  # no more of a key is looked at
+    ],
+)
+def test_secrets(key, shown):
+    assert summary.generic({key: 1}).endswith(f"={shown}")
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

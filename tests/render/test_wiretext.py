@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocppscope.render.wiretext import MAX_VISIBLE, clip, columns, pad, visible, visible_bytes
+from ocppscope.render import wiretext
+from ocppscope.render.wiretext import MAX_JOINED, MAX_VISIBLE, clip, columns, pad, visible, visible_bytes
 
 HARMLESS = "CP-1 Ünïcode 充电桩 αβγ €"
 
@@ -51,9 +52,10 @@ def test_a_long_text_is_cut_and_says_how_long_it_was():
     assert visible_bytes(b"\x1b" * 1_000_000, 10) == "\\x1b" * 10 + "… (1,000,000 bytes)"
 
 
-def test_a_flood_of_combining_marks_stays_on_its_line():
-    assert len(visible("e" + "\u0301" * 100)) <= 6
-    assert visible("e\u0301") == "e\u0301"
+@pytest.mark.parametrize("mark", ["\u0301", "\u0e31", "\ufe0f", "\u20dd", "\U000e0100"])
+def test_a_flood_of_marks_stays_on_its_line(mark):
+    assert visible("e" + mark * 100) == "e" + mark * MAX_JOINED + "…"
+    assert visible("e" + mark * MAX_JOINED + "e" + mark) == "e" + mark * MAX_JOINED + "e" + mark
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,49 @@ def test_clip_counts_terminal_columns(text, width, expected):
 @given(st.text(), st.integers(0, 40))
 def test_clip_never_exceeds_its_width(text, width):
     assert columns(clip(visible(text), width)) <= width
+
+
+def slow_columns(char):
+    """The rule, without any short cut."""
+    if unicodedata.category(char) in ("Mn", "Me", "Cf") or unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def test_what_is_taken_for_narrow_is_narrow():
+    every = "".join(map(chr, range(0x110000)))
+    narrow = "".join(wiretext._NARROW.findall(every))
+    assert len(narrow) > 1500
+    assert [char for char in narrow if slow_columns(char) != 1] == []
+
+
+DRAWN = st.sampled_from("─╌═│┊┼►◄▏▁█⠿…µΔ→✗✓")
+ODD = st.sampled_from("充\u0301\u0e31\u0e34\u093f\u0941\ufe0f\u00ad\U0001f50c\u302e⌚✨")
+
+
+@given(st.text(st.one_of(st.characters(), DRAWN, ODD)), st.integers(0, 30))
+def test_columns_follow_the_rule(text, width):
+    assert columns(text) == sum(map(slow_columns, text))
+    assert columns(pad(text, width)) == max(columns(text), width)
+    cut = clip(text, width)
+    assert columns(cut) <= width
+    assert cut == text or columns(text) > width
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("│─►", 3),
+        ("Steckdose ü", 11),
+        ("充电桩", 6),
+        ("ส\u0e27\u0e31ส\u0e14\u0e35", 4),  # two vowels stand above their consonants
+        ("\u0915\u0941", 1),  # a vowel sign below its consonant
+        ("⚡\ufe0f", 2),
+        ("\U0001f50c", 2),
+    ],
+)
+def test_columns(text, expected):
+    assert columns(text) == expected
 
 
 def test_pad_fills_up_to_columns():

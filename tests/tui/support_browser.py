@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientSession, WSMsgType
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from aiohttp import ClientWebSocketResponse
 
 PATIENCE_S = 30.0
 """How long anything may take on a busy machine."""
+END_S = 10.0
+"""How long a process may take to end before it is killed."""
 BETWEEN_LOOKS_S = 0.15
 ANSWER_MOST = 64 << 20
 """Bytes of one answer of the browser; a screenshot is one."""
@@ -59,7 +61,7 @@ def started(command: list[str], log: Path, **environment: str) -> Iterator[subpr
         finally:
             process.terminate()
             try:
-                process.wait(PATIENCE_S)
+                process.wait(END_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -104,21 +106,31 @@ class Page:
     async def open(self, url: str) -> None:
         """Goes there, until the page is loaded."""
         await self.ask("Page.navigate", url=url)
-        until = time.monotonic() + PATIENCE_S
-        while not self.said("Page.loadEventFired"):
-            assert time.monotonic() < until, "the page was not loaded"
+        await self.until(lambda: bool(self.said("Page.loadEventFired")))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for something that events say."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, [event["method"] for event in self.events[-20:]]
             await asyncio.sleep(0.02)
 
     async def screenshot(self) -> bytes:
         """As a PNG."""
         return base64.b64decode((await self.ask("Page.captureScreenshot", format="png"))["data"])
 
-    async def settled(self, *before: bytes) -> bytes:
-        """A screenshot that is none of these, once it stays the same."""
-        until, last = time.monotonic() + PATIENCE_S, b""
-        while time.monotonic() < until:
+    async def evaluate(self, script: str) -> Any:
+        """What a piece of JavaScript gives."""
+        given = await self.ask("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        return given["result"].get("value")
+
+    async def settled(self, *before: bytes, until: Callable[[], bool] = lambda: True) -> bytes:
+        """A screenshot that is none of these, once it stays the same and the condition holds."""
+        end, last = time.monotonic() + PATIENCE_S, b""
+        while time.monotonic() < end:
+            is_there = until()
             shot = await self.screenshot()
-            if shot == last and shot not in before:
+            if is_there and shot == last and shot not in before:
                 return shot
             last = shot
             await asyncio.sleep(BETWEEN_LOOKS_S)

@@ -167,11 +167,11 @@ def test_a_run_says_what_is_in_it():
 
 
 def test_many_stations_do_not_cost_the_square_of_their_number():
-    count = ladder_rows.MAX_LANES * 20
+    count = ladder.MAX_LANES * 20
     with Store() as store:
         store.take([opened(number) for number in range(count)])
         drawn = grown(store)
-        assert max(mask.bit_length() for mask in drawn._masks) <= ladder_rows.MAX_LANES + 1
+        assert max(mask.bit_length() for mask in drawn._masks) <= ladder.MAX_LANES + 1
         assert len(drawn.stations) == count
         line = styled.plain(drawn.line(drawn.row(count), 200))
         assert f"CP{count - 1:03}" in line

@@ -231,7 +231,7 @@ def test_many_answers_are_shaded_and_have_percentiles_by_column():
     plot = [line.partition("│")[2] or line.partition("┤")[2] for line in lines[2:-2]]
     medians = [line for line in plot if "─" in line]
     assert len(medians) == 1  # the same in each column
-    assert medians[0] == "─" * 93
+    assert medians[0] == "─" * 92
     assert sum("╌" in line for line in plot) == 1
     assert any(set(line) & set(timing_charts.SHADES[1:]) for line in plot)
     assert not any("⣿" in line for line in plot)

@@ -24,8 +24,8 @@ LEAST_WIDTH, LEAST_HEIGHT = 24, 6
 """A smaller chart is only its title."""
 MAX_LABEL = 26
 """Columns of an action or a station."""
-MARGIN = 7
-"""Columns of the labels of a vertical axis."""
+MARGIN = 8
+"""Columns of the labels of a vertical axis: a span of six, a space and the axis."""
 TICK_EVERY = 12
 """Columns that a tick of a time axis needs."""
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -36,8 +36,11 @@ MAX_NAME = 48
 """Characters of a station's identity that are kept for its lane."""
 MAX_CLOCK = 30
 """Columns of the clock; only a hostile capture needs more."""
+MAX_LANES = 64
+"""Stations that are told apart as connected or not; more of them share one lane at any width."""
 LEAST_WIDTH = 40
 """Columns below which a line is cut, not drawn narrower."""
+_SHARED_ROOM = int(MAX_LANES * lanes.SPACING[0] / lanes.SHARE) - 1  # no wider, more than MAX_LANES share a lane
 
 
 class LadderOptions(NamedTuple):
@@ -76,7 +79,7 @@ class LadderRow(NamedTuple):
     time_ns: int
     previous_ns: int | None  # when the row above ended
     connection: int  # -1: of several, or of none
-    open: int  # bit n: the station of lane n is connected
+    open: int  # bit n: the station of lane n is connected; bit MAX_LANES: one of those after
     quiet: Quiet | None = None
 
 
@@ -113,6 +116,8 @@ class Ladder:
         if isinstance(event, ConnectionOpened):
             self._opened(event.connection)
         if not self._is_shown(event):
+            if isinstance(event, ConnectionClosed):
+                self._closed(event.connection)
             return
         if self.first_ns is None:
             self.first_ns = event.time_ns
@@ -131,10 +136,8 @@ class Ladder:
             self._closed(event.connection)
 
     def _is_shown(self, event: Event) -> bool:
-        if isinstance(event, ConnectionClosed):
-            upgrade = event.connection.handshake
-            if upgrade is not None and not upgrade.upgraded:
-                return False
+        if isinstance(event, ConnectionClosed) and not _is_up(event.connection):
+            return False
         if not self.options.pings and isinstance(event, ControlFrame) and event.opcode != 8 and not event.problems:
             return False
         return self.options.legs or rungs.connection_of(event) not in self._legs
@@ -158,7 +161,7 @@ class Ladder:
             self._far.add(first.number if _begun_ns(connection) < _begun_ns(first) else number)
         else:
             self._lane[number] = self._lane_for(connection.station)
-        if connection.handshake is None or connection.handshake.upgraded:
+        if _is_up(connection):
             self._raise(self._lane[number], 1)
 
     def _lane_for(self, station: str) -> int:
@@ -169,11 +172,12 @@ class Ladder:
 
     def _raise(self, lane: int, by: int) -> None:
         """One more, or one less, connection of that lane is open."""
+        lane = min(lane, MAX_LANES)
         count = self._up[lane] = max(self._up.get(lane, 0) + by, 0)
         self._open = self._open | 1 << lane if count else self._open & ~(1 << lane)
 
     def _closed(self, connection: Connection) -> None:
-        if connection.number in self._lane:
+        if connection.number in self._lane and _is_up(connection):
             self._raise(self._lane[connection.number], -1)
 
     def _quiet(self, index: int, event: Event) -> None:
@@ -246,8 +250,8 @@ class Ladder:
 
     def _geometry(self, width: int) -> Geometry:
         gutter = self._clock_width() + (1 if self.options.clock.is_delta else 9)
-        names = tuple(self.stations or ("station",))
-        return lanes.geometry(max(width, LEAST_WIDTH) - gutter, names, self.has_proxy)
+        room, names = max(width, LEAST_WIDTH) - gutter, tuple(self.stations[: MAX_LANES + 1] or ("station",))
+        return lanes.geometry(min(room, _SHARED_ROOM) if len(names) > MAX_LANES else room, names, self.has_proxy)
 
     def _gutter(self, row: LadderRow) -> Line:
         """When, and how long after the row above."""
@@ -277,6 +281,11 @@ class Ladder:
         if isinstance(event, Message) and event.kind is Kind.CALL:
             return self.unanswered.get((event.connection, event.ordinal))
         return None
+
+
+def _is_up(connection: Connection) -> bool:
+    """Whether it was ever open: its upgrade was granted, or is not in the capture."""
+    return connection.handshake is None or connection.handshake.upgraded
 
 
 def _begun_ns(connection: Connection) -> int:

@@ -16,7 +16,7 @@ from ocppscope.model import (
     Side,
     StreamGap,
 )
-from ocppscope.render import eventlines, jsonl, summary, times
+from ocppscope.render import eventlines, summary, times
 from ocppscope.render.lanes import BROKEN, DASHED, DOUBLE, NONE, SOLID, Arrow
 from ocppscope.render.styled import Style
 from ocppscope.render.textlog import short_id
@@ -91,7 +91,7 @@ def _message(message: Message, end: ExchangeEnd | None) -> Arrow:
             visible(message.action, MAX_ACTION) or ("" if unparsed else "(no such CALL)"),
             style,
             " ".join(filter(None, (*tags, _problems(message.problems)))),
-            said(message),
+            summary.said(message),
             Style.ERROR if failed else Style.PLAIN,
             short_id(message.id) if message.id else "",
             "" if message.latency_ns is None else times.span(message.latency_ns),
@@ -106,19 +106,6 @@ def _headed(side: Side | None, drawn: Arrow, head: str = "") -> Arrow:
     if side is Side.STATION:
         return drawn._replace(right=head or _HEAD_RIGHT)
     return drawn._replace(left=head or _HEAD_LEFT)
-
-
-def said(message: Message) -> str:
-    """What a message says, in a few words; of what cannot be read the beginning."""
-    kind, parts = message.kind, jsonl.read(message.text)
-    if isinstance(parts, list):
-        if kind is Kind.CALLRESULT and len(parts) > 2:
-            return summary.answer(message.action, parts[2])
-        if kind in (Kind.CALL, Kind.SEND) and len(parts) > 3:
-            return summary.request(message.action, parts[3])
-        if kind in (Kind.CALLERROR, Kind.CALLRESULTERROR) and len(parts) > 2:
-            return summary.error(parts[2], parts[3] if len(parts) > 3 else "")
-    return visible_bytes(message.text) if message.text else "(empty)"
 
 
 def _problems(problems: tuple[Problem, ...]) -> str:

@@ -1,7 +1,8 @@
 """What a message says, in a few words: the fields that an engineer looks for first.
 
 One small function an action, in the table `REQUESTS`; whatever has none is summed up by its top-level elements.
-Takes decoded JSON of any shape and never fails. Every word that comes from the wire goes through `visible`.
+`said` takes a message; the others take decoded JSON of any shape. None of them ever fails, and every word that comes
+from the wire goes through `visible`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ocppscope.render.wiretext import visible
+from ocppscope.model import Kind, Message
+from ocppscope.render import jsonl
+from ocppscope.render.wiretext import visible, visible_bytes
 
 MAX_WORD = 60
 """Characters that are shown of one value."""
@@ -20,10 +23,44 @@ MAX_WORDS = 8
 MAX_SAMPLES = 4
 """Sampled values that are shown of one message."""
 
+MAX_KEY = 256
+"""Characters of a key in which a secret's name is looked for; OCPP's own keys have at most 50."""
+MAX_EXCERPT = 960
+"""Bytes of a text with lost parts that are looked at."""
+
 _SECRET = re.compile(r"authorizationkey|password|secret", re.IGNORECASE)
 _HIDDEN = "***"
+_LOSSY = ("ws.context-lost", "ws.lost-bytes")
+_LOST = re.compile(rb"\0+")
 
 Payload = Mapping[str, Any]
+
+
+def said(message: Message) -> str:
+    """Any message; of what cannot be read the beginning."""
+    kind, parts = message.kind, jsonl.read(message.text)
+    if not isinstance(parts, list):
+        return _excerpt(message)
+    try:
+        if kind is Kind.CALLRESULT:
+            return answer(message.action, parts[2])
+        if kind in (Kind.CALL, Kind.SEND):
+            return request(message.action, parts[3])
+        if kind in (Kind.CALLERROR, Kind.CALLRESULTERROR):
+            return error(parts[2], parts[3] if len(parts) > 3 else "")
+    except IndexError:
+        pass
+    return _excerpt(message)
+
+
+def _excerpt(message: Message) -> str:
+    """The beginning of a text of which nothing better can be said; lost parts, which the decoder fills, as counts."""
+    text = message.text
+    if not text:
+        return "(empty)"
+    if b"\0" in text and any(problem.code in _LOSSY for problem in message.problems):
+        text = _LOST.sub(lambda run: b"[%d lost]" % len(run[0]), text[:MAX_EXCERPT])
+    return visible_bytes(text)
 
 
 def request(action: str, payload: object) -> str:
@@ -103,7 +140,7 @@ def _list(items: list[object]) -> str:
 
 
 def _secret(key: object, item: object) -> str:
-    return _HIDDEN if _SECRET.search(str(key)) else value(item)
+    return _HIDDEN if _SECRET.search(str(key)[:MAX_KEY]) else value(item)
 
 
 def _get(payload: Payload, key: str, label: str = "", unit: str = "") -> str:

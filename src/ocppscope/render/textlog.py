@@ -10,7 +10,6 @@ one is cut.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from ocppscope.model import Connection, Event, Kind, Message, Problem, Side
@@ -37,8 +36,6 @@ MAX_STATION = 48
 ARROWS = ("→", "←")
 """By sender."""
 _FAILURES = frozenset({Kind.CALLERROR, Kind.CALLRESULTERROR})
-_LOSSY = ("ws.context-lost", "ws.lost-bytes")
-_LOST = re.compile(rb"\0+")
 SHORT_KINDS = {
     "CALLRESULT": "RESULT",
     "CALLERROR": "ERROR",
@@ -159,7 +156,7 @@ class TextFormat:
             middle = f"{action:<{width}} {took:>6} "
         else:
             middle = f"{action:<{width}}"
-        words = "" if text[-4:] == b",{}]" and kind is Kind.CALLRESULT else self._words(message)
+        words = "" if text[-4:] == b",{}]" and kind is Kind.CALLRESULT else summary.said(message)
         if took and not self._with_latency:
             words = f"{took} {words}"
         tag = SPECIAL.get(message.outcome)
@@ -189,23 +186,6 @@ class TextFormat:
         action = visible(action, MAX_ID * 3)
         both = f"{action:<{self.columns.action}}"
         return f"{both} {short_id(id_):<{self.columns.id}}" if self.columns.id else both
-
-    def _words(self, message: Message) -> str:
-        """The summary."""
-        kind, text = message.kind, message.text
-        parts = jsonl.read(text)
-        if not isinstance(parts, list):
-            return _excerpt(message)
-        try:
-            if kind is Kind.CALLRESULT:
-                return summary.answer(message.action, parts[2])
-            if kind in (Kind.CALL, Kind.SEND):
-                return summary.request(message.action, parts[3])
-            if kind in (Kind.CALLERROR, Kind.CALLRESULTERROR):
-                return summary.error(parts[2], parts[3] if len(parts) > 3 else "")
-        except IndexError:
-            pass
-        return _excerpt(message)
 
     def problem_lines(self, problems: tuple[Problem, ...]) -> str:
         """Problems, each on a line of its own below what they are about; "" if there are none."""
@@ -257,16 +237,6 @@ class TextFormat:
         self._day = day
         palette = self.style.palette
         return f"{palette.bold}-- {times.date(time_ns)} (UTC){palette.off}\n"
-
-
-def _excerpt(message: Message) -> str:
-    """The beginning of a text of which nothing better can be said; lost parts, which the decoder fills, as counts."""
-    text = message.text
-    if not text:
-        return "(empty)"
-    if b"\0" in text and any(problem.code in _LOSSY for problem in message.problems):
-        text = _LOST.sub(lambda run: b"[%d lost]" % len(run[0]), text[: 4 * MAX_SUMMARY])
-    return visible_bytes(text)
 
 
 def short_id(id_: str) -> str:

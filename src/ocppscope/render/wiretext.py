@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_VISIBLE = 160
 """Characters that are shown of a text unless more are asked for."""
@@ -15,8 +16,8 @@ MAX_JOINED = 4
 """Combining marks that may follow each other; more of them climb over the neighbouring lines."""
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
-_MARK_FLOOD = re.compile(rf"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{{{MAX_JOINED}}})"
-                         r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip
+_NARROW = re.compile("[\x00-\xac\xae-\u02ff\u2010-\u2027\u2190-\u2319\u2500-\u25fc\u270c-\u2727\u2800-\u28ff]*")
+"""Texts of characters that take one column each: Latin, and what ladders and charts are drawn with."""
 
 
 def visible(text: str, limit: int = MAX_VISIBLE) -> str:
@@ -36,7 +37,7 @@ def visible_bytes(data: bytes, limit: int = MAX_VISIBLE) -> str:
 
 def clip(text: str, width: int) -> str:
     """The beginning of an already visible text, at most `width` terminal columns, with "…" where it was cut."""
-    if text.isascii():
+    if _is_narrow(text):
         return text if len(text) <= width else text[: max(width - 1, 0)] + "…" * (width > 0)
     if columns(text) <= width:
         return text
@@ -50,18 +51,23 @@ def clip(text: str, width: int) -> str:
 
 def columns(text: str) -> int:
     """Terminal columns that a visible text takes."""
-    return len(text) if text.isascii() else sum(map(_columns, text))
+    return len(text) if text.isascii() or _NARROW.fullmatch(text) else sum(map(_columns, text))
 
 
 def pad(text: str, width: int) -> str:
     """`text` with spaces up to `width` terminal columns."""
-    return text.ljust(width) if text.isascii() else text + " " * (width - columns(text))
+    return text.ljust(width) if _is_narrow(text) else text + " " * (width - columns(text))
 
 
+def _is_narrow(text: str) -> bool:
+    """Whether it is known at a glance that each character takes one column."""
+    return text.isascii() or _NARROW.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
 def _columns(char: str) -> int:
-    if char.isascii():
-        return 1
-    if unicodedata.combining(char):
+    """Columns of one character; none of what stands on, or in, the character before it."""
+    if unicodedata.category(char) in ("Mn", "Me", "Cf") or unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
@@ -69,7 +75,20 @@ def _columns(char: str) -> int:
 def _clean(text: str) -> str:
     if not text.isprintable():
         text = "".join(char if char.isprintable() else _escape(char) for char in text)
-    return text if text.isascii() else _MARK_FLOOD.sub(r"\1…", text)
+    return text if _is_narrow(text) else _without_floods(text)
+
+
+def _without_floods(text: str) -> str:
+    """With no more than `MAX_JOINED` marks on one character, and "…" in place of the others."""
+    kept: list[str] = []
+    joined = 0
+    for char in text:
+        joined = 0 if _columns(char) else joined + 1
+        if joined <= MAX_JOINED:
+            kept.append(char)
+        elif joined == MAX_JOINED + 1:
+            kept.append("…")
+    return "".join(kept)
 
 
 def _escape(char: str) -> str:

@@ -34,16 +34,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ocppscope.render import lanes
     from ocppscope.render.ladder import LadderOptions
-    from ocppscope.render.lanes import Geometry
     from ocppscope.store.between import Aside
     from ocppscope.store.store import Piece, Store
 
     Rows = NDArray[np.int64]
 
-MAX_LANES = 64
-"""Stations that are told apart as connected or not; more of them share one lane on any screen."""
 MAX_MADE = 2048
 """Rows that are kept made."""
 MAX_EVENTS = 512
@@ -219,9 +215,6 @@ class StoreLadder(Ladder):
             self._masks.append(self._open)
             self._masks_from.append(place)
 
-    def _raise(self, lane: int, by: int) -> None:
-        super()._raise(min(lane, MAX_LANES), by)
-
     def _add(self, entries: Rows, keys: Rows, moments: Rows, quiet: NDArray[np.bool_]) -> None:
         """Entries become rows: each its own, but quiet ones that follow each other share one."""
         base = self._entries.size
@@ -353,20 +346,6 @@ class StoreLadder(Ladder):
     def _clock_width(self) -> int:
         first = self.first_ns or 0
         return min(max(len(self._clock.show(end, first)) for end in (first, self._last_ns)), MAX_CLOCK)
-
-    def _geometry(self, width: int) -> Geometry:
-        if len(self.stations) <= MAX_LANES:
-            return super()._geometry(width)
-        few = copy(self)
-        few.stations = self.stations[:MAX_LANES]
-        return few._geometry(width)
-
-    def rung(self, row: LadderRow) -> tuple[lanes.Arrow, lanes.Place]:
-        """What a row shows, and between which lanes."""
-        arrow, place = super().rung(row)
-        if place.station is not None and place.station >= MAX_LANES:
-            place = place._replace(station=MAX_LANES - 1)
-        return arrow, place
 
     def _event(self, place: int) -> Event:
         """The event of an entry, as it was when it was seen: a CALL does not know its answer."""
