@@ -77,8 +77,9 @@ class Window(NamedTuple):
 
 
 def windows(store: Store, chunk: Chunk, rows: NDArray[np.int64]) -> Iterator[Window]:
-    """The texts of some rows of a chunk (ascending indexes); texts that are gone are left out."""
+    """The texts of some rows of a chunk (ascending indexes), source by source; texts that are gone are left out."""
     rows = rows[chunk.source[rows] != NO_TEXT]
+    rows = rows[np.argsort(chunk.source[rows], kind="stable")]
     starts, sizes = chunk.place[rows], chunk.text_size[rows].astype(np.int64)
     ends, sources = starts + sizes, chunk.source[rows]
     skips = np.ones(len(rows), np.bool_)
@@ -101,27 +102,26 @@ def windows(store: Store, chunk: Chunk, rows: NDArray[np.int64]) -> Iterator[Win
 
 def _unmasked(window: Window, masks: NDArray[np.uint32]) -> Window:
     """The same texts without their masking keys (0: none); those of about one size together, as a table of bytes."""
-    data = window.data + bytes(_WIDTHS[-1])
-    keys = masks.astype(">u4").view(np.uint32)
-    parts: list[bytes] = []
-    rows, starts, end, shortest = [], [], 0, -1
+    data, keys = window.data, masks.astype(">u4").view(np.uint32)
+    widths = np.array(_WIDTHS)[np.minimum(np.searchsorted(_WIDTHS, window.sizes), len(_WIDTHS) - 1)]
+    alone = (window.sizes > widths) | (window.starts + widths > len(data))  # too long, or too near the end
+    order = np.concatenate((np.flatnonzero(~alone)[np.argsort(widths[~alone], kind="stable")], np.flatnonzero(alone)))
+    room = np.where(alone, window.sizes, widths)[order]
+    starts = np.cumsum(room) - room
+    octets = np.empty(int(room.sum()), np.uint8)
     for width in _WIDTHS:
-        some = np.flatnonzero((window.sizes > shortest) & (window.sizes <= width))
-        shortest = width
-        cells: NDArray[np.void] = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
-        table = cells[window.starts[some]].view(np.uint32).reshape(len(some), width // 4)
-        parts.append((table ^ keys[some, None]).tobytes())
-        rows.append(some)
-        starts.append(end + np.arange(len(some)) * width)
-        end += len(parts[-1])
-    for one in np.flatnonzero(window.sizes > shortest).tolist():
-        start, size = int(window.starts[one]), int(window.sizes[one])
-        parts.append(unmasked(data[start : start + size], int(masks[one])))
-        rows.append(np.array([one]))
-        starts.append(np.array([end]))
-        end += size
-    order = np.concatenate(rows)
-    return Window(b"".join(parts), window.rows[order], np.concatenate(starts), window.sizes[order])
+        some = np.flatnonzero(~alone & (widths == width))
+        if len(some):
+            cells: NDArray[np.void] = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
+            table = cells[window.starts[some]].view(np.uint32).reshape(len(some), width // 4)
+            first = int(starts[np.searchsorted(widths[order[: len(order) - alone.sum()]], width)])
+            target = octets[first : first + len(some) * width].view(np.uint32).reshape(table.shape)
+            np.bitwise_xor(table, keys[some, None], out=target)
+    for place in range(len(order) - int(alone.sum()), len(order)):
+        start, size = int(window.starts[order[place]]), int(window.sizes[order[place]])
+        text = unmasked(data[start : start + size], int(masks[order[place]]))
+        octets[int(starts[place]) : int(starts[place]) + size] = np.frombuffer(text, np.uint8)
+    return Window(octets.tobytes(), window.rows[order], starts, window.sizes[order])
 
 
 def search(store: Store, chunk: Chunk, rows: NDArray[np.int64], needle: bytes, pace: Pace) -> NDArray[np.int64]:
@@ -131,7 +131,7 @@ def search(store: Store, chunk: Chunk, rows: NDArray[np.int64], needle: bytes, p
         pace.check(chunk.first + int(window.rows[0]))
         at = hits(window.data.lower(), window.starts, window.sizes, needle)
         found += window.rows[at].tolist() if at else []
-    return np.array(found, np.int64)
+    return np.sort(np.array(found, np.int64))
 
 
 def hits(data: bytes, starts: NDArray[np.int64], sizes: NDArray[np.int64], needle: bytes) -> list[int]:
