@@ -206,7 +206,7 @@ class Engine:
         batch = self.batch = Batch(arrivals)
         step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
         lanes, stalled, tracks = self._lanes, self._stalled, self._tracks
-        texts = _texts_by_the_hundred(data, form, body, start + length, batch)
+        texts = _texts_in_parts(data, form, body, start + length, batch)
         columns = zip(step.tolist(), way.tolist(), forms, texts, time_ns, strict=True)
         for at, (step_, way_, form_, text, now) in enumerate(columns):
             if stalled:
@@ -371,7 +371,7 @@ class Engine:
         return self._take_batch()
 
 
-def _texts_by_the_hundred(data: bytes, form: Ints, body: Ints, stop: Ints, batch: Batch) -> Iterator[bytes]:
+def _texts_in_parts(data: bytes, form: Ints, body: Ints, stop: Ints, batch: Batch) -> Iterator[bytes]:
     """The payloads of frames, few at a time: these are read and validated while they are in the processor's cache."""
     texts = batch.arrivals.texts
     for first in range(0, len(form), TEXTS_AT_ONCE):

@@ -17,9 +17,9 @@ from ocppscope.render.ladder import LadderOptions, LadderRow
 from ocppscope.render.styled import Line, Style
 from ocppscope.store.places import GoneError
 from ocppscope.tui.events import RowChosen, RowOpened
-from ocppscope.tui.ladder_moves import Moves
 from ocppscope.tui.ladder_rows import StoreLadder
 from ocppscope.tui.messages import SLOW_NS
+from ocppscope.tui.moves import Moves
 from ocppscope.tui.prompt import Prompt
 from ocppscope.tui.safety import told
 from ocppscope.tui.theme import look, strip

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from ocppscope.model import Kind, Outcome
 from ocppscope.query.fields import Around
 from ocppscope.render import styled, times
 from ocppscope.render.styled import Line, Span, Style
-from ocppscope.store.columns import OUTCOMES
 from ocppscope.store.notes import NO_NOTE
 from ocppscope.store.places import GoneError
 from ocppscope.tui import columns
 from ocppscope.tui.events import RowChosen, RowOpened
-from ocppscope.tui.seek import exchange, on_pieces, seek
-from ocppscope.tui.severity import ERROR, SIGNS, WARNING, Severities
+from ocppscope.tui.moves import Moves
+from ocppscope.tui.severity import SIGNS
 from ocppscope.tui.theme import look, strip
 from ocppscope.tui.virtual import VirtualList
 
@@ -29,8 +27,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.strip import Strip
 
-    from ocppscope.store.store import Piece
     from ocppscope.tui.session import Session
+    from ocppscope.tui.severity import Severities
 
     Rows = NDArray[np.int64]
 
@@ -43,7 +41,6 @@ MAX_NAMES = 100
 """Stations whose names the column of stations is fitted to."""
 GUTTER = 3
 """Columns at the left: selected, marked or noted; error or warning; a space."""
-_TIMEOUT = OUTCOMES.index(Outcome.TIMEOUT)
 _SIGN_STYLES = (Style.PLAIN, Style.WARNING, Style.ERROR)
 
 
@@ -66,7 +63,7 @@ class Heading(Widget):
 class MessageList(VirtualList):
     """The rows of a store, or those that a filter left."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, severities: Severities) -> None:
         super().__init__(id="message-list")
         self.store = session.store
         self.notes = session.notes
@@ -75,7 +72,7 @@ class MessageList(VirtualList):
         self.clock = times.Clock(times.ClockFormat("a", 3))
         self.selected: set[int] = set()
         self.named = 0  # stations that the columns were fitted to
-        self.severities = Severities(session.store)
+        self.severities = severities
         self._layout = columns.Layout(())
         self._since = 0
 
@@ -200,7 +197,7 @@ class MessageList(VirtualList):
         return int(chunk.time_ns[at])
 
 
-class MessagesView(Vertical):
+class MessagesView(Moves, Vertical):
     """The list under its headings."""
 
     DEFAULT_CSS = "MessagesView { height: 1fr; }"
@@ -213,12 +210,12 @@ class MessagesView(Vertical):
         clock: times.ClockFormat | None = None,
         slow_ns: int = SLOW_NS,
     ) -> None:
-        super().__init__(id="messages")
+        Moves.__init__(self, session.store, slow_ns)
+        Vertical.__init__(self, id="messages")
         self.session = session
-        self.slow_ns = slow_ns
         self.following = False
         self.heading = Heading()
-        self.list = MessageList(session)
+        self.list = MessageList(session, self._severities)
         self.list.names = names
         self.list.clock = times.Clock(clock)
 
@@ -286,78 +283,19 @@ class MessagesView(Vertical):
             self.list.move_to(self.list.count - 1)
         return ""
 
-    # --- moves by what rows are -------------------------------------------------------------------------------------
+    # --- what `Moves` asks ------------------------------------------------------------------------------------------
 
-    def _seek(self, step: int, of_piece: Any, count: int | None, what: str) -> str:
-        """Goes to the next row that fits, `count` times; what to tell if there is none."""
-        store, row = self.list.store, self.list.current
-        if row is None:
-            return "There are no messages."
-        mask = on_pieces(store, of_piece)
-        for _ in range(min(count or 1, 1000)):
-            found = seek(store, self.list.rows, row, step, mask)
-            if found is None:
-                break
-            row = found
-        if row == self.list.current:
-            return f"No further {what}." if step > 0 else f"No earlier {what}."
+    def current_row(self) -> int | None:
+        """The row under the cursor."""
+        return self.list.current
+
+    def shown_rows(self) -> Rows | None:
+        """The rows that the filter left; None: all."""
+        return self.list.rows
+
+    def visit(self, row: int) -> None:
+        """Puts the cursor on a row."""
         self.go_to(row)
-        return ""
-
-    def _seek_severity(self, step: int, severity: int, count: int | None, what: str) -> str:
-        return self._seek(step, lambda piece: self.list.severities.piece(piece) == severity, count, what)
-
-    def do_next_error(self, count: int | None) -> str:
-        """Down to an error."""
-        return self._seek_severity(1, ERROR, count, "error")
-
-    def do_previous_error(self, count: int | None) -> str:
-        """Up to an error."""
-        return self._seek_severity(-1, ERROR, count, "error")
-
-    def do_next_warning(self, count: int | None) -> str:
-        """Down to a warning."""
-        return self._seek_severity(1, WARNING, count, "warning")
-
-    def do_previous_warning(self, count: int | None) -> str:
-        """Up to a warning."""
-        return self._seek_severity(-1, WARNING, count, "warning")
-
-    def _slow(self, piece: Piece) -> NDArray[np.bool_]:
-        """CALLs that were answered slowly or not at all."""
-        chunk, rows = piece.chunk, slice(piece.low, piece.high)
-        late = chunk.has_latency[rows] & (chunk.latency_ns[rows] >= self.slow_ns)
-        slow: NDArray[np.bool_] = (chunk.kind[rows] == int(Kind.CALL)) & (late | (chunk.outcome[rows] == _TIMEOUT))
-        return slow
-
-    def do_next_slow(self, count: int | None) -> str:
-        """Down to a slow exchange."""
-        return self._seek(1, self._slow, count, f"exchange slower than {times.span(self.slow_ns)}")
-
-    def do_previous_slow(self, count: int | None) -> str:
-        """Up to a slow exchange."""
-        return self._seek(-1, self._slow, count, f"exchange slower than {times.span(self.slow_ns)}")
-
-    def do_next_of_exchange(self, count: int | None) -> str:
-        """On in the exchange, from its last message to its first."""
-        return self._step_in_exchange(count or 1)
-
-    def do_previous_of_exchange(self, count: int | None) -> str:
-        """Back in the exchange."""
-        return self._step_in_exchange(-(count or 1))
-
-    def _step_in_exchange(self, steps: int) -> str:
-        row = self.list.current
-        if row is None:
-            return "There are no messages."
-        rows = exchange(self.list.store, row)
-        if self.list.rows is not None:
-            shown = set(self.list.rows[np.isin(self.list.rows, rows)].tolist())
-            rows = [one for one in rows if one in shown]
-        if len(rows) < 2:
-            return "No other message of this exchange is shown."
-        self.go_to(rows[(rows.index(row) + steps) % len(rows)])
-        return ""
 
     # --- how it looks -----------------------------------------------------------------------------------------------
 
