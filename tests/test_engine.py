@@ -13,6 +13,7 @@ import pytest
 from ocppscope import engine as engine_module
 from ocppscope.engine import Engine
 from ocppscope.model import (
+    ConnectAttempt,
     ConnectionClosed,
     ConnectionOpened,
     ControlFrame,
@@ -22,10 +23,11 @@ from ocppscope.model import (
     Outcome,
     Side,
     StreamGap,
+    TlsConnection,
 )
 from ocppscope.wire import flows
 from ocppscope.wire.connection import Phase
-from ocppscope.wire.link import ACK, FIN, SYN, LinkDecoder
+from ocppscope.wire.link import ACK, FIN, RST, SYN, LinkDecoder
 
 sys.path.insert(0, str(Path(__file__).parent / "wire"))
 import itertools
@@ -69,6 +71,10 @@ def _short(event: Event) -> str:
             return f"{event.connection} {'><'[event.side]} lost {event.lost_bytes}"
         case ExchangeEnd():
             return f"{event.connection} {event.outcome}"
+        case ConnectAttempt():
+            return f"attempt {event.outcome}"
+        case TlsConnection():
+            return f"tls {event.close_how}"
 
 
 def upgraded(session: Session | None = None, extensions: str | None = None) -> Session:
@@ -240,6 +246,13 @@ def test_the_summary_counts_what_was_there() -> None:
     assert [flow.server.port for flow in engine.summary.examples[Phase.IDLE_HTTP]] == [80]
 
 
+def test_what_follows_a_reset_while_bytes_are_waited_for_is_ignored() -> None:
+    session = Session().open()
+    session.seq[0] += 90  # an ACK shall tell that these are missing
+    session.csms().csms(b"HTTP/1.1 ").csms(flags=RST).csms(request())
+    assert [one.partition(" ")[2] for one in short(events_of(session.packets))] == []
+
+
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +323,7 @@ def test_flows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     table._limit = 16
     for port in range(1, 1000):
         packet = ethernet(0x0800, ipv4("10.0.0.1", "10.0.0.2", tcp(port, 80, data=b"x")))
-        found, _ = table.sift(link.decode(block([packet])))
+        found, _, _ = table.sift(link.decode(block([packet])))
         table.state[found] = flows.DEAD
     assert table.seen == 999
     assert len(table._slots) <= 16

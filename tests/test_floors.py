@@ -32,6 +32,7 @@ FLOORS: dict[str, set[str]] = {
     "ocpp": GROUND,
     "track": GROUND | {"wire", "ocpp"},
     "engine": GROUND | {"wire", "ocpp", "track"},
+    "replay": GROUND | {"wire", "ocpp", "track", "capture"},
     "store": GROUND,
     "query": GROUND | {"store"},
     "analysis": GROUND | {"store", "ocpp"},
@@ -47,8 +48,16 @@ FLOORS: dict[str, set[str]] = {
 # Library: the only places that may import it, as patterns of paths below src/ocppscope. None at all: not imported.
 # A submodule with a line of its own follows that.
 HOMES: dict[str, tuple[str, ...]] = {
-    "numpy": ("wire/*", "capture/*", "engine*", "store*", "query/*", "ocpp/typed.py", "tui/*"),
-    "msgspec": ("model.py", "ocpp/*", "render/jsonl.py", "store/reading.py"),
+    "numpy": ("wire/*", "capture/*", "engine*", "store*", "query/*", "ocpp/typed.py", "analysis/timing/*", "tui/*"),
+    "msgspec": (
+        "model.py",
+        "ocpp/*",
+        "analysis/*",
+        "render/jsonl.py",
+        "render/diagnosis/*",
+        "render/timing/*",
+        "store/reading.py",
+    ),
     "msgspec.structs": ("*",),  # how a frozen type of the model is copied with a change
     "wsproto": ("wire/heads.py", "wire/handshake.py", "wire/http.py", "wire/judge.py", "wire/strict_deflate.py"),
     "h11": ("wire/heads.py", "wire/http.py"),
@@ -64,7 +73,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "textual_serve": ("tui/serve*.py",),
     "aiohttp": ("tui/serve*.py",),
     "aiohttp_jinja2": ("tui/serve*.py",),
-    "jinja2": ("tui/serve*.py",),
+    "cryptography": ("analysis/certificate.py",),
+    "jinja2": ("tui/serve*.py", "render/diagnosis/html.py"),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ocppscope.problems import PROBLEMS, layer
 
 SRC = Path(__file__).parents[1] / "src" / "ocppscope"
-LAYERS = ("tcp", "http", "ws", "json", "ocpp", "schema")
+LAYERS = ("tcp", "tls", "http", "ws", "json", "ocpp", "schema")
 CODE = re.compile(rf"({'|'.join(LAYERS)})\.[a-z0-9]+(-[a-z0-9]+)*")
 
 

@@ -28,13 +28,27 @@ from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.options import Options
 from ocppscope.track import Lane, Track
 from ocppscope.wire import flows
+from ocppscope.wire.attempts import Attempts, attempt_of
 from ocppscope.wire.connection import DEAD, Phase
 from ocppscope.wire.dismissal import Dismissed, dismissed
 from ocppscope.wire.frames import COMPRESSED, MASKED, payloads, whole_frames
 from ocppscope.wire.http import is_plain_request
-from ocppscope.wire.link import FIN, RST, SYN, LinkDecoder, LinkStats, endpoints
+from ocppscope.wire.link import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    UNREACHABLE,
+    LinkDecoder,
+    LinkStats,
+    addresses,
+    endpoints,
+    zero_windows,
+)
 from ocppscope.wire.order import NOT_EXPECTED, Row, smooth_flows
 from ocppscope.wire.tcp import MODULUS, Segment
+from ocppscope.wire.tlsflows import TlsFlows, packed
+from ocppscope.wire.transport import RoundTripTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocppscope.wire.link import Ints, Segments
+    from ocppscope.wire.transport import State
 
 MAX_EMBRYOS = 1 << 14
 """Connections that are not WebSocket yet and are looked at; of more, the oldest wait for a new request."""
@@ -53,9 +68,14 @@ MAX_SNAPSHOTS = 1 << 17
 """Connections whose latest snapshot is kept; of more, the oldest closed ones are forgotten."""
 TEXTS_AT_ONCE = 1024
 """Frames whose payloads are taken out of a block at once."""
+SYN_WAIT_NS = 90_000_000_000
+"""How long after the last SYN an answer to it is waited for; systems wait up to 64 s before they send it again."""
+CLOCK_JUMP_NS = 86_400_000_000_000
+"""A later packet than that says nothing of how long was waited: the clocks of two captures differ."""
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
+_NEVER = 1 << 63
 _SMOOTH, _ROUGH, _ODD = 0, 1, 2  # of a smooth flow; perhaps in order by itself; neither
 
 __all__ = ["Batch", "Engine", "Options", "Summary"]
@@ -69,6 +89,7 @@ class Summary:
         self.segments = 0  # of TCP
         self.link = link
         self.flows = dict.fromkeys(Phase, 0)
+        self.unfollowed_tls = 0  # connections of which no `TlsConnection` tells all there was; known at the end
         self.examples: dict[Phase, list[Flow]] = {phase: [] for phase in Phase}
 
     def note(self, phase: Phase, flow: Callable[[], Flow]) -> None:
@@ -99,6 +120,10 @@ class Engine:
         self._lanes: dict[int, Lane] = {}  # by slot * 2 + direction
         self._embryos: dict[int, None] = {}  # slots of tracks that are not WebSocket yet, oldest first
         self._stalled: dict[int, Track] = {}
+        self._attempts = Attempts()
+        self.round_trips = RoundTripTable()
+        self._tls = TlsFlows(self._flows, self.emit)
+        self._waiting: dict[int, int] = {}  # slots of tracks that are but a SYN → until when; oldest first
         self.batch = Batch()
         self._now = 0
         self._numbers = 0
@@ -111,6 +136,8 @@ class Engine:
         self.batch.add(event)
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             self.connections[event.connection.number] = event.connection
+            if event.connection.subject == "ocpp":
+                self._tls.meet(event.connection.flow)
             if len(self.connections) > MAX_SNAPSHOTS:
                 self._forget_closed()
 
@@ -153,29 +180,37 @@ class Engine:
         segments = self._link.decode(block)
         if self.options.share[1] > 1:
             segments = _own_share(segments, *self.options.share)
-        slots, rows = self._flows.sift(segments)
+        slots, rows, counted = self._flows.sift(segments)
         self.summary.packets += len(block.offsets)
         self.summary.segments += len(segments.key)
-        rows = self._dismiss(segments, slots, rows)
+        self._tls.count(segments, slots, counted, block.time_ns)
+        rows = self._dismiss(block, segments, slots, rows)
         if len(rows):
             self._segments(block, segments, slots, rows)
         if len(block.time_ns):
             self._now = max(self._now, int(block.time_ns[-1]))
         return self._take_batch()
 
-    def _dismiss(self, segments: Segments, slots: Ints, rows: Ints) -> Ints:
-        """The rows without those of flows that begin in this block and are none of ours."""
+    def _dismiss(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> Ints:
+        """The rows without those of flows that begin in this block and are none of ours, or TLS."""
         state = self._flows.state
         unknown = rows[state[slots[rows]] != flows.LIVE]
         if not len(unknown):
             return rows
-        gone = np.zeros(len(state), np.bool_)
+        gone, kept = np.zeros(len(state), np.bool_), np.zeros(len(slots), np.bool_)
         for one in dismissed(segments, slots[unknown], unknown, state == flows.IDLE):
+            left = None
+            if one.phase is Phase.TLS and self._tls.wants(self.summary.packets, addresses(segments.data, one.ip)):
+                left = self._tls.begin(one, segments, block)
+                if left is None:
+                    continue
+                kept[left] = True
             gone[one.slot] = True
             if one.phase is not None:
-                state[one.slot] = flows.IDLE if one.phase is Phase.IDLE_HTTP else flows.DEAD
                 self.summary.note(one.phase, partial(_flow_of, segments.data, one))
-        return rows[~gone[slots[rows]]]
+                if left is None:
+                    state[one.slot] = flows.IDLE if one.phase is Phase.IDLE_HTTP else flows.DEAD
+        return rows[~gone[slots[rows]] | kept[rows]]
 
     def _segments(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> None:
         """The segments that somebody looks at, in capture order.
@@ -186,41 +221,60 @@ class Engine:
         data = bytes(segments.data)
         way = slots[rows] * 2 + segments.direction[rows]
         after = (segments.seq[rows] + segments.length[rows]) & MODULUS
-        odd = ((segments.flags[rows] & (FIN | SYN | RST)) | segments.missing[rows]) != 0
+        zero = zero_windows(segments, rows)
+        odd = ((segments.flags[rows] & (FIN | SYN | RST | ACK)) != ACK) | (segments.missing[rows] != 0) | zero
+        time_ns = block.time_ns[segments.packet[rows]]
         smooth = self._smooth_rows(
             data,
             segments,
-            Row(slots[rows], segments.direction[rows], segments.seq[rows], after, segments.ack[rows], odd),
+            Row(slots[rows], segments.direction[rows], segments.seq[rows], after, segments.ack[rows], odd, time_ns),
             rows,
         )
         visited = np.flatnonzero(~smooth | (segments.length[rows] > 0))
         rows, smooth, way, after, odd = rows[visited], smooth[visited], way[visited], after[visited], odd[visited]
         start, length, packet = segments.payload[rows], segments.length[rows], segments.packet[rows]
-        time_ns, packets = block.time_ns[packet].tolist(), (packet + block.first_packet).tolist()
+        times, packets = time_ns[visited].tolist(), (packet + block.first_packet).tolist()
         starts, lengths = start.tolist(), length.tolist()
         form, body = whole_frames(data, start, length)
         forms, origin = form.tolist(), None
         if block.position is not None and segments.data is block.data:
             origin = Origin(block.position, data, forms, body.tolist())
-        arrivals = Arrivals([b""] * len(rows), time_ns[:], packets[:], lengths[:], (form > MASKED).tolist(), origin)
+        arrivals = Arrivals([b""] * len(rows), times[:], packets[:], lengths[:], (form > MASKED).tolist(), origin)
         batch = self.batch = Batch(arrivals)
         step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
-        lanes, stalled, tracks = self._lanes, self._stalled, self._tracks
+        lanes, stalled, tracks, followed = self._lanes, self._stalled, self._tracks, self._tls.followed
         texts = _texts_in_parts(data, form, body, start + length, batch)
-        columns = zip(step.tolist(), way.tolist(), forms, texts, time_ns, strict=True)
+        columns = zip(step.tolist(), way.tolist(), forms, texts, times, strict=True)
+        due = self._due
         for at, (step_, way_, form_, text, now) in enumerate(columns):
             if stalled:
                 self._expire(now)
+            if now > due:
+                due = self._give_up(now)
             lane = lanes.get(way_)
             if step_ != _SMOOTH:
                 slot, begin, size = way_ >> 1, starts[at], lengths[at]
                 row = rows[at]
-                if slot not in tracks and self._is_ignored(slot, int(segments.flags[row]), data, begin, begin + size):
+                if slot in followed:
+                    if step_ == _ROUGH and followed[slot].settled:
+                        if not self._tls.is_summed(slot):
+                            followed[slot].count(way_ & 1, size, now)
+                        continue
+                    if self._tls.take(slot, _segment(segments, data, row, now, packets[at])):
+                        continue
+                elif slot not in tracks and self._is_ignored(
+                    slot, int(segments.flags[row]), data, begin, begin + size
+                ):
                     continue
-                if lane is None or step_ == _ODD or not lane.is_next(int(segments.seq[row]), int(segments.ack[row])):
-                    self._unusual(slot, _segment(segments, data, row, now, packets[at]), data, int(segments.ip[row]))
+                seq, ack = int(segments.seq[row]), int(segments.ack[row])
+                if lane is None or step_ == _ODD or not lane.is_next(seq, ack):
+                    segment = _segment(segments, data, row, now, packets[at])
+                    self._unusual(slot, segment, data, int(segments.ip[row]), zero=bool(zero[visited[at]]))
+                    due = self._due
                     continue
-                lane.half.next = int(after[at])
+                following = int(after[at])
+                lane.tally.follow(way_ & 1, seq, following, ack, now)
+                lane.half.next = following
                 if not size:
                     continue
                 lane.half.tail = data[begin : begin + size]
@@ -240,38 +294,73 @@ class Engine:
                 begin = starts[at]
                 reader.feed(data[begin : begin + lengths[at]], now, packets[at])
 
+    @property
+    def _due(self) -> int:
+        """Until when the next SYN is waited for."""
+        return next(iter(self._waiting.values()), _NEVER)
+
+    def _give_up(self, time_ns: int) -> int:
+        """Nobody answered these SYNs; until when the next is waited for."""
+        while (due := self._due) < time_ns:
+            slot = next(iter(self._waiting))
+            del self._waiting[slot]
+            if time_ns - due < CLOCK_JUMP_NS:
+                self._end(slot, self._tracks[slot], time_ns, flows.IDLE)
+        return due
+
     def _smooth_rows(self, data: bytes, segments: Segments, row: Row, rows: Ints) -> NDArray[np.bool_]:
         """Which rows belong to flows that are smooth in this block; moves their connections to the block's end."""
         found = smooth_flows(row, self._expected)
-        for number, final in zip(found.slots.tolist(), found.last.tolist(), strict=True):
+        lanes = self._lanes
+        for place, (number, final) in enumerate(zip(found.slots.tolist(), found.last.tolist(), strict=True)):
             for side, last in enumerate(final):
+                lane = lanes[number * 2 + side]
+                lane.way.smoothed(found.sums[place * 2 + side])
                 if last >= 0:
-                    half = self._lanes[number * 2 + side].half
+                    half = lane.half
                     half.next = int(row.after[last])
                     at, length = int(segments.payload[rows[last]]), int(segments.length[rows[last]])
                     half.tail = data[at : at + length]
+        if len(found.seats):
+            self.round_trips.add_many(found.seats, found.trips_ns)
         return found.rows
 
-    def _expected(self, slot: int) -> tuple[int, int]:
-        """The next sequence numbers of a flow that has lanes."""
+    def _expected(self, slot: int) -> State:
+        """What must come next in a flow that has lanes for it to be smooth."""
         lane = self._lanes.get(slot * 2)
         if lane is None:
-            return NOT_EXPECTED, NOT_EXPECTED
+            return NOT_EXPECTED
         first, second = lane.half.next, lane.peer.next
         assert first is not None
         assert second is not None
-        return first, second
+        return lane.tally.state(first, second) or NOT_EXPECTED
 
-    def _unusual(self, slot: int, segment: Segment, data: bytes, ip: int) -> None:
+    def _unusual(self, slot: int, segment: Segment, data: bytes, ip: int, *, zero: bool) -> None:
         track = self._tracks.get(slot)
         if track is not None and track.observer.assembler.restarts(segment):
-            track.end(segment.time_ns, "port reused")
-            self._drop(slot, track, flows.LIVE)
+            self._end(slot, track, segment.time_ns, flows.LIVE, "port reused")
             track = None
         if track is None:
             track = self._new_track(slot, segment, data, ip)
+        if segment.flags & UNREACHABLE:
+            self._unreachable(slot, track, segment)
+            return
+        self._waiting.pop(slot, None)
+        if segment.flags & (SYN | ACK | RST) == SYN and track.tally.synack_ns is None:
+            self._waiting[slot] = segment.time_ns + SYN_WAIT_NS
+        length = len(segment.data) + segment.missing
+        track.tally.add(
+            segment.direction, segment.seq, length, segment.ack, segment.flags, segment.time_ns, zero=zero
+        )
         track.observer.assembler.add(segment)
         self._after(slot, track, segment.time_ns)
+
+    def _unreachable(self, slot: int, track: Track, segment: Segment) -> None:
+        """An ICMP message says that a segment found nobody; it counts if that was a SYN (RFC 9293 §3.9.2.2)."""
+        tally = track.tally
+        if tally.synack_ns is None and tally.opener == 1 - segment.direction and tally.syn == segment.ack:
+            tally.unreachable = True
+            self._end(slot, track, segment.time_ns, flows.DEAD)
 
     def _is_ignored(self, slot: int, flags: int, data: bytes, at: int, stop: int) -> bool:
         """Whether a segment of a flow without a track gives no reason to make one."""
@@ -297,17 +386,18 @@ class Engine:
         self._embryos[slot] = None
         if len(self._embryos) > MAX_EMBRYOS:
             oldest = next(iter(self._embryos))
-            self._tracks[oldest].end(segment.time_ns)
-            self._drop(oldest, self._tracks[oldest], flows.IDLE)
+            self._end(oldest, self._tracks[oldest], segment.time_ns, flows.IDLE)
         return track
 
     def _after(self, slot: int, track: Track, time_ns: int) -> None:
         """What a segment may have changed of its connection's state."""
         phase = track.observer.phase
+        if phase is Phase.TLS and track.number < 0:
+            self._adopt(slot, track, time_ns)
+            return
         idle = phase is Phase.IDLE_HTTP
         if idle or phase in DEAD or track.over:
-            track.end(time_ns)
-            self._drop(slot, track, flows.IDLE if idle else flows.DEAD)
+            self._end(slot, track, time_ns, flows.IDLE if idle else flows.DEAD)
             return
         if phase is Phase.WEBSOCKET:
             self._embryos.pop(slot, None)
@@ -317,6 +407,17 @@ class Engine:
             self._stalled.pop(slot, None)
         self._lay_lanes(slot, track)
 
+    def _adopt(self, slot: int, track: Track, time_ns: int) -> None:
+        """A connection turns out to be TLS."""
+        if not self._tls.wants(self.summary.packets, packed(track.ends)):
+            track.observer.tls = None
+            self._end(slot, track, time_ns, flows.DEAD)
+            return
+        flow = track.tls_flow()
+        assert flow is not None
+        self._drop(slot, track, flows.LIVE)
+        self._tls.adopt(slot, flow)
+
     def _lay_lanes(self, slot: int, track: Track) -> None:
         pair = track.lanes()
         if pair is not None:
@@ -324,12 +425,27 @@ class Engine:
         elif slot * 2 in self._lanes:
             del self._lanes[slot * 2], self._lanes[slot * 2 + 1]
 
+    def _end(self, slot: int, track: Track, time_ns: int, state: int, how: str = "") -> None:
+        """Nothing more is looked at of a connection."""
+        track.end(time_ns, how)
+        flow = track.tls_flow()
+        if flow is not None and (track.number >= 0 or self._tls.wants(self.summary.packets, packed(track.ends))):
+            self.emit(flow.told(time_ns, how))
+        if track.number < 0:
+            attempt = attempt_of(track.tally, track.ends, time_ns, final=how == "port reused")
+            if attempt is not None:
+                for event in self._attempts.add(attempt):
+                    self.emit(event)
+        self._drop(slot, track, state)
+
     def _drop(self, slot: int, track: Track, state: int) -> None:
         self._tracks.pop(slot, None)
         self._embryos.pop(slot, None)
         self._stalled.pop(slot, None)
+        self._waiting.pop(slot, None)
         self._lanes.pop(slot * 2, None)
         self._lanes.pop(slot * 2 + 1, None)
+        track.tally.release()
         self._flows.state[slot] = state
         self.summary.note(track.observer.phase, lambda: track.flow)
 
@@ -366,8 +482,11 @@ class Engine:
     def finish(self) -> Batch:
         """The events of the end of the capture: everything still open is closed at the last packet's time."""
         for slot, track in list(self._tracks.items()):
-            track.end(self._now, "end of capture")
-            self._drop(slot, track, flows.DEAD)
+            self._end(slot, track, self._now, flows.DEAD, "end of capture")
+        self._tls.finish(self._now)
+        self.summary.unfollowed_tls = self._tls.unfollowed + self._tls.let_go
+        for event in self._attempts.finish():
+            self.emit(event)
         return self._take_batch()
 
 

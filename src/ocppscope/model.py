@@ -172,6 +172,49 @@ class Handshake(Struct, frozen=True):
         return self.status == 101
 
 
+class RoundTrips(Struct, frozen=True):
+    """How long the peer took to acknowledge data, as seen where the capture was made.
+
+    One sample a flight: the first segment sent while nothing waits for an ACK, until the first ACK that covers it;
+    none where anything was sent again meanwhile (RFC 6298 §3).
+    """
+
+    count: int
+    min_ns: int
+    p95_ns: int  # within an eighth of its value
+    max_ns: int
+
+
+class TransportSide(Struct, frozen=True):
+    """What the TCP segments that one side sent say."""
+
+    segments: int = 0  # with payload, retransmitted ones included; keep-alive probes are not
+    payload_bytes: int = 0  # of these
+    retransmitted: int = 0  # of these
+    copies: int = 0  # of these: captured twice, as far as that can be told; not counted as retransmitted
+    reordered: int = 0  # of these: captured after a later one; not counted as retransmitted
+    unacked_resends: int = 0  # retransmitted without an ACK since, at the time of the snapshot
+    unacked_resends_since_ns: int | None = None  # the first of them
+    unacked_since_ns: int | None = None  # since when data waits for any ACK; None: all is acknowledged, or not known
+    zero_window_ns: int = 0  # the longest time that this side said it can take nothing
+    round_trips: RoundTrips | None = None  # of ACKs for what this side sent
+    last_ns: int | None = None  # last segment of any kind
+    fin_ns: int | None = None  # first FIN
+    rst_ns: int | None = None  # first RST
+
+
+class Transport(Struct, frozen=True):
+    """What the TCP segments of a connection say, up to a snapshot. All times are as captured."""
+
+    sides: tuple[TransportSide, TransportSide]  # by side
+    syns: int = 0  # SYN segments of the station, retransmitted ones included
+    syn_ns: int | None = None  # the first one; None: not captured
+    last_syn_ns: int | None = None  # the last one before the SYN-ACK
+    synack_ns: int | None = None  # the first one
+    ack_ns: int | None = None  # the station's first segment after the SYN-ACK
+    ended_by: Side | None = None  # who sent the first FIN or RST
+
+
 class Connection(Struct, frozen=True):
     """A snapshot of one WebSocket connection (or refused upgrade) at the moment of an event."""
 
@@ -193,6 +236,7 @@ class Connection(Struct, frozen=True):
     messages: tuple[int, int] = (0, 0)  # by side
     lost_bytes: tuple[int, int] = (0, 0)  # by side
     problems: tuple[Problem, ...] = ()
+    transport: Transport | None = None  # None: the bytes came without TCP (a proxy, a log)
 
 
 class Origin(NamedTuple):
@@ -294,4 +338,107 @@ class ConnectionClosed(Struct, frozen=True, gc=False):
     connection: Connection
 
 
-Event = Message | ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed
+class AttemptOutcome(StrEnum):
+    """What became of a TCP connection over which its opener said nothing."""
+
+    REFUSED = "refused"  # a RST, or an ICMP "unreachable", answered the SYN
+    UNANSWERED = "unanswered"  # nothing answered the SYN
+    NO_DATA = "no-data"  # opened, then closed without a byte from its opener
+
+
+class ConnectAttempt(Struct, frozen=True, gc=False):
+    """One TCP connection, or several alike of one client to one server, over which the opener said nothing.
+
+    Any port, any server: whether it concerns OCPP is for the reader to judge.
+    """
+
+    time_ns: int  # the last packet
+    first_ns: int  # the first SYN
+    last_ns: int
+    flow: Flow  # with several attempts that of the last one
+    outcome: AttemptOutcome
+    syns: int  # SYN packets of all of them
+    attempts: int = 1
+    closed_by: Side | None = None  # of "no-data": who ended it; STATION is the opener
+
+
+class ClientHello(Struct, frozen=True):
+    """What a client offered (RFC 8446 §4.1.2, RFC 5246 §7.4.1.2). Versions as on the wire: 0x0303 is TLS 1.2."""
+
+    server_name: str  # "" if none was sent
+    versions: tuple[int, ...]  # what `supported_versions` lists, or the one legacy version; no GREASE values
+    suites: tuple[int, ...]  # no GREASE values
+    alpn: tuple[str, ...]
+    random: bytes  # names the connection in a key log
+    session_id: bytes = b""
+
+
+class ServerHello(Struct, frozen=True):
+    """What a server chose (RFC 8446 §4.1.3)."""
+
+    version: int
+    suite: int
+    alpn: str  # "" if none was chosen in the clear
+    random: bytes
+    session_id: bytes = b""
+
+
+class TlsAlert(Struct, frozen=True):
+    """An alert in the clear (RFC 8446 §6); of an encrypted one level and description are None."""
+
+    time_ns: int
+    side: Side
+    level: int | None  # 1 warning, 2 fatal
+    description: int | None
+
+
+class PlainReply(StrEnum):
+    """One end spoke TLS, the other did not."""
+
+    NONE = ""
+    HTTP = "http"  # a ClientHello was answered in HTTP: wss to a ws port
+    OTHER = "other"  # a ClientHello was answered with what is neither TLS nor HTTP
+    TLS = "tls"  # a request in HTTP was answered with TLS: ws to a wss port
+
+
+class TlsConnection(Struct, frozen=True):
+    """What a TLS connection says without its keys; told when it ends, or the capture does.
+
+    Not every TLS connection is followed; see `Summary.unfollowed_tls` of the engine.
+    """
+
+    time_ns: int  # closed, or the last packet
+    flow: Flow
+    opened_ns: int
+    first_packet: int
+    closed_ns: int | None = None  # None: open at the end of the capture, or not followed to its end
+    closed_by: Side | None = None
+    close_how: str = ""  # "FIN", "RST", "port reused", "end of capture", "let go"
+    client_hello: ClientHello | None = None
+    server_hello: ServerHello | None = None
+    hello_retry: bool = False
+    client_hello_ns: int | None = None
+    server_hello_ns: int | None = None
+    certificates: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())  # by side, DER, as sent; TLS 1.2 or older
+    certificate_ns: tuple[int | None, int | None] = (None, None)  # by side: when its Certificate message was whole
+    certificate_requested: bool = False
+    resumed: bool = False  # an abbreviated handshake, as far as it shows
+    alerts: tuple[TlsAlert, ...] = ()
+    handshake_ns: int | None = None  # the last handshake record before application data
+    application_ns: tuple[int | None, int | None] = (None, None)  # by side; in TLS 1.3 as far as sizes tell
+    records: tuple[int, int] = (0, 0)  # by side, until both sides have sent application data
+    payload_bytes: tuple[int, int] = (0, 0)  # of TCP, by side, retransmitted ones included
+    plain_reply: PlainReply = PlainReply.NONE
+    reply: str = ""  # the start of a reply that is no TLS, as text
+    lost_bytes: tuple[int, int] = (0, 0)  # by side, while the handshake was read
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def empty_client_certificate(self) -> bool:
+        """Whether the client was asked for a certificate and answered that it has none."""
+        return self.certificate_ns[0] is not None and not self.certificates[0]
+
+
+SessionEvent = Message | ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed
+"""What belongs to a numbered connection."""
+Event = SessionEvent | ConnectAttempt | TlsConnection

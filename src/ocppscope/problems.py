@@ -8,6 +8,10 @@ PROBLEMS: dict[str, str] = {
     # tcp
     "tcp.before-start": "a capture without a SYN begins with swapped segments; the earlier bytes are not read",
     "tcp.overlap-conflict": "bytes were retransmitted with another content",
+    # tls
+    "tls.not-a-record": "bytes stand where a TLS record must begin, and begin none",
+    "tls.malformed": "a message of a TLS handshake cannot be read",
+    "tls.oversize": "a message of a TLS handshake is longer than is read or kept",
     # http
     "http.start-line": "a request or status line cannot be read",
     "http.line-ending": "lines of an HTTP head end in LF alone",
@@ -135,5 +139,5 @@ PROBLEMS: dict[str, str] = {
 
 
 def layer(code: str) -> str:
-    """The layer of a problem code: "tcp", "http", "ws", "json", "ocpp", "schema"."""
+    """The layer of a problem code: "tcp", "tls", "http", "ws", "json", "ocpp", "schema"."""
     return code.partition(".")[0]

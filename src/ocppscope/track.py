@@ -26,12 +26,16 @@ from ocppscope.ocpp.versions import version_of
 from ocppscope.wire.connection import ConnectionObserver, Phase
 from ocppscope.wire.frames import CLOSE, MASKED, UNMASKED
 from ocppscope.wire.judge import Judge
+from ocppscope.wire.link import FIN, RST
 from ocppscope.wire.tcp import MAX_JUMP, MODULUS
+from ocppscope.wire.tlsflow import TlsFlow
+from ocppscope.wire.transport import Tally
 from ocppscope.wire.websocket import Control
 
 if TYPE_CHECKING:
     from ocppscope.batch import Batch
     from ocppscope.options import Options
+    from ocppscope.wire.transport import RoundTripTable
 
 MAX_CONNECTION_PROBLEMS = 32
 """Problems kept of a connection as a whole; the first ones."""
@@ -52,6 +56,7 @@ class Host(Protocol):
 
     options: Options
     batch: Batch
+    round_trips: RoundTripTable
 
     def emit(self, event: Event) -> None:
         """Hands out an event."""
@@ -86,13 +91,16 @@ class Lane:
     `form` is that of the direction's uncompressed frames (see `whole_frames`).
     """
 
-    __slots__ = ("_track", "form", "half", "inflater", "peer", "quick", "reader")
+    __slots__ = ("_track", "form", "half", "inflater", "peer", "quick", "reader", "tally", "way")
 
     def __init__(self, track: Track, direction: int) -> None:
         reader, dialogue = track.observer.readers[direction], track.dialogue
         assert reader is not None
         assert dialogue is not None
         self._track = track
+        self.tally = track.tally
+        self.way = track.tally.ways[direction]
+        self.way.sit_down()
         self.half = track.observer.assembler.halves[direction]
         self.peer = track.observer.assembler.halves[1 - direction]
         self.reader = reader
@@ -148,11 +156,13 @@ class Track:
         "opened_ns",
         "problems",
         "subject",
+        "tally",
     )
 
     def __init__(self, host: Host, ends: tuple[Endpoint, Endpoint], opened_ns: int, first_packet: int) -> None:
         self._host = host
         self.observer = ConnectionObserver(self)
+        self.tally = Tally(host.round_trips)
         self.ends = ends
         self.opened_ns = opened_ns
         self.first_packet = first_packet
@@ -173,7 +183,9 @@ class Track:
     @property
     def flow(self) -> Flow:
         """Who opened the connection, as far as it is known."""
-        client = self.observer.client or 0
+        client = self.observer.client
+        if client is None:
+            client = self.tally.opener or 0
         return Flow(self.ends[client], self.ends[1 - client])
 
     def lanes(self) -> tuple[Lane, Lane] | None:
@@ -334,6 +346,25 @@ class Track:
             self.problem(side, _NO_CLOSE_FRAME)
         self.ending.note(side, how)
 
+    def tls_flow(self) -> TlsFlow | None:
+        """The TLS connection that this turned out to be; None if it did not."""
+        reader, tally = self.observer.tls, self.tally
+        if reader is None:
+            return None
+        assembler = self.observer.assembler
+        assembler.stream = reader
+        flow = TlsFlow(reader, assembler, self.ends, self.opened_ns, self.first_packet, tally.opener)
+        flow.octets = [way.octets for way in tally.ways]
+        flow.last_ns = max((way.last_ns for way in tally.ways if way.last_ns is not None), default=self.opened_ns)
+        by = tally.ended_by or 0
+        for direction in (by, 1 - by):
+            way = tally.ways[direction]
+            if way.fin_ns is not None:
+                flow.ends_with(direction, FIN, way.fin_ns)
+            if way.rst_ns is not None:
+                flow.ends_with(direction, RST, way.rst_ns)
+        return flow
+
     # --- the end ----------------------------------------------------------------------------------------------
 
     @property
@@ -379,4 +410,5 @@ class Track:
             messages=(counts[0], counts[1]),
             lost_bytes=(self.lost_bytes[0], self.lost_bytes[1]),
             problems=(*(handshake.problems if handshake else ()), *self.problems),
+            transport=self.tally.transport(self.observer.client or 0),
         )

@@ -159,10 +159,34 @@ def test_first_bytes(first: bytes, begun: Phase, midstream: Phase) -> None:
 
 
 def test_dead_phases_take_no_more_bytes() -> None:
-    for first in (HELLO, b"SSH-2.0-x\r\n"):
-        observer, witness = observe((">", first), *OPENING, *TALK, ("end", ""))
-        assert observer.phase in DEAD
-        assert witness.lines == []
+    observer, witness = observe((">", b"SSH-2.0-x\r\n"), *OPENING, *TALK, ("end", ""))
+    assert observer.phase in DEAD
+    assert witness.lines == []
+
+
+@pytest.mark.parametrize("size", [None, 1, 3])
+def test_a_request_that_is_answered_in_tls(size: int | None) -> None:
+    observer, witness = observe((">", request()), ("<", b"\x15\x03\x01\x00\x02\x02\x46"), ("end", ""), size=size)
+    assert observer.phase is Phase.TLS
+    assert observer.tls is not None
+    assert [alert[1:] for alert in observer.tls.alerts] == [(1, 2, 70)]
+    assert observer.tls.plain_request
+    assert len(witness.lines) == 1
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_an_answer_that_only_begins_like_tls(size: int | None) -> None:
+    observer, _ = observe((">", request()), ("<", b"\x15\x03junk instead of an answer"), size=size)
+    assert observer.phase is not Phase.TLS
+    assert observer.tls is None
+
+
+def test_in_tls_no_frames_are_looked_for() -> None:
+    observer, witness = observe((">", HELLO), *OPENING, *TALK, ("end", ""))
+    assert observer.phase is Phase.TLS
+    assert observer.tls is not None
+    assert observer.tls.client_hello is None
+    assert witness.lines == []
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ FLOWS: dict[str, tuple[Session, Phase | None]] = {
 def test_flow(name: str) -> None:
     session, expected = FLOWS[name]
     segments = LinkDecoder(1).decode(block(session.packets))
-    slots, rows = FlowTable().sift(segments)
+    slots, rows, _ = FlowTable().sift(segments)
     found = dismissed(segments, slots[rows], rows, np.zeros(8, np.bool_))
     assert [one.phase for one in found] == ([] if expected is None else [expected])
 
@@ -74,7 +74,7 @@ def test_a_snaplen_that_cuts_the_first_bytes_leaves_the_flow_to_others() -> None
     whole = [len(packet) for packet in session.packets]
     cut = block([*session.packets[:-1], session.packets[-1][:-3]], lengths=whole)
     segments = LinkDecoder(1).decode(cut)
-    slots, rows = FlowTable().sift(segments)
+    slots, rows, _ = FlowTable().sift(segments)
     assert dismissed(segments, slots[rows], rows, np.zeros(8, np.bool_)) == []
 
 

@@ -96,7 +96,7 @@ def test_a_get_behind_the_last_captured_byte_is_none() -> None:
 
 
 def test_nothing_in_nothing_out() -> None:
-    slots, rows = FlowTable().sift(segments())
+    slots, rows, _ = FlowTable().sift(segments())
     assert slots.tolist() == rows.tolist() == []
 
 
@@ -108,11 +108,11 @@ def test_state_belongs_to_the_flow_in_both_directions() -> None:
 
 def test_many_flows_at_once() -> None:
     table = FlowTable()
-    slots, rows = table.sift(named(*range(1 << 40, (1 << 40) + 5000)))
+    slots, rows, _ = table.sift(named(*range(1 << 40, (1 << 40) + 5000)))
     assert sorted(slots.tolist()) == list(range(5000))
     assert len(rows) == 5000
     assert table.seen == 5000
-    again, rows = table.sift(named(*range(1 << 40, (1 << 40) + 5000)))
+    again, rows, _ = table.sift(named(*range(1 << 40, (1 << 40) + 5000)))
     assert again.tolist() == slots.tolist()
     assert len(rows) == 5000
 
@@ -184,7 +184,7 @@ def test_flows_that_nobody_looks_at_are_forgotten(state: int, monkeypatch: pytes
     living = slot_of(table, 60_000)
     table.state[living] = LIVE
     for first in range(1, 1000, 10):
-        slots, _ = table.sift(segments(*((port, ACK, b"x") for port in range(first, first + 10))))
+        slots, _, _ = table.sift(segments(*((port, ACK, b"x") for port in range(first, first + 10))))
         table.state[slots] = state
     assert len(table._slots) <= 16 + 10
     assert len(table.state) <= 1024

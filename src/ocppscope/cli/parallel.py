@@ -23,7 +23,16 @@ from msgspec.structs import replace
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.engine import LEG_WINDOW_NS, MAX_CLUES, Engine, Summary
 from ocppscope.errors import CaptureError, OcppscopeError, UsageError
-from ocppscope.model import Connection, ConnectionClosed, ConnectionOpened, ControlFrame, Event, Message
+from ocppscope.model import (
+    ConnectAttempt,
+    Connection,
+    ConnectionClosed,
+    ConnectionOpened,
+    ControlFrame,
+    Message,
+    SessionEvent,
+    TlsConnection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +61,7 @@ class Batch(NamedTuple):
     packets: array[int]  # the latest packet of that time
     times: array[int]
     connections: array[int]
-    bodies: list[str | Event | None]  # of messages: their line's body, None if they are not to be shown
+    bodies: list[str | SessionEvent | None]  # of messages: their line's body, None if they are not to be shown
 
 
 class Ending(NamedTuple):
@@ -124,10 +133,10 @@ class _Packer:
     def pack(self, events: Events, progress: tuple[int, int | None], *, ending: bool = False) -> Batch:
         """The next events; with `ending` those of the end of the capture, connection by connection."""
         keys, packets, times, connections = array("q"), array("q"), array("q"), array("q")
-        bodies: list[str | Event | None] = []
+        bodies: list[str | SessionEvent | None] = []
         key, packet, message_of, sieve = self._key, 0, self._form.message, self._sieve
         for event in events:
-            body: str | Event | None
+            body: str | SessionEvent | None
             if type(event) is Message:
                 body = message_of(event) if sieve is None or sieve.takes_message(event) else None
                 number = event.connection
@@ -137,6 +146,8 @@ class _Packer:
                 self._form.seen(event.connection)
                 if sieve is not None:
                     sieve.seen(event.connection)
+            elif isinstance(event, ConnectAttempt | TlsConnection):
+                continue  # the log tells of sessions
             elif isinstance(event, ControlFrame) and event.opcode != CLOSE and not self._pings and not event.problems:
                 continue
             else:
@@ -154,7 +165,7 @@ class _Packer:
         return Batch(self._until, self._first or 0, progress, keys, packets, times, connections, bodies)
 
 
-def _last_packet(event: Event) -> int:
+def _last_packet(event: SessionEvent) -> int:
     """The packet that an event came with, as far as it says so."""
     if isinstance(event, Message | ControlFrame):
         return event.packets[-1]
@@ -232,13 +243,14 @@ class Workers:
         whole = self.endings[0].summary
         for other in (ending.summary for ending in self.endings[1:]):
             whole.segments += other.segments
+            whole.unfollowed_tls += other.unfollowed_tls
             for phase, count in other.flows.items():
                 whole.flows[phase] += count
                 whole.examples[phase] += other.examples[phase]
         return whole
 
 
-Entry = tuple[int, int, int, int, int, "str | Event | None"]
+Entry = tuple[int, int, int, int, int, "str | SessionEvent | None"]
 """Key, packet, ordinal, connection, time, and body or event. Ordinal and connection are those of the worker, and
 `WORKER` times its index."""
 WORKER = 1 << 40
@@ -339,7 +351,7 @@ class Numbering:
         else:
             log.other(self._renumbered(body, name // WORKER, number))
 
-    def _renumbered(self, event: Event, worker: int, number: int) -> Event:
+    def _renumbered(self, event: SessionEvent, worker: int, number: int) -> SessionEvent:
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             return replace(event, connection=self._connection(event.connection, worker, number))
         return replace(event, connection=number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocppscope.model import ConnectionClosed, ConnectionOpened, Event, Message
+from ocppscope.model import ConnectAttempt, ConnectionClosed, ConnectionOpened, Event, Message, TlsConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,10 @@ class Log:
         events: bool = True,
         legs: bool = False,
         count: int | None = None,
+        annotate: Callable[[Message], str] | None = None,
     ) -> None:
+        """`annotate` gives whole lines that stand below a message."""
+        self._annotate = annotate
         self.form = form
         self._line = form.line
         self._write = write
@@ -47,7 +50,10 @@ class Log:
         for event in events:
             if type(event) is Message:
                 wanted = (sieve is None or sieve.takes_message(event, self.rows)) and event.connection not in folded
-                self.message(event.connection, event.time_ns, message_of(event) if wanted else None)
+                body = message_of(event) if wanted else None
+                if body is not None and self._annotate is not None:
+                    body += self._annotate(event)
+                self.message(event.connection, event.time_ns, body)
                 if self.done:
                     return
             else:
@@ -80,6 +86,8 @@ class Log:
     def other(self, event: Event) -> None:
         """The next event that is no message."""
         assert not isinstance(event, Message)
+        if isinstance(event, ConnectAttempt | TlsConnection):
+            return  # the log tells of sessions
         connection = None
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             connection = event.connection

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ocppscope.model import (
+    ConnectAttempt,
     Connection,
     ConnectionClosed,
     ConnectionOpened,
@@ -25,6 +26,7 @@ from ocppscope.model import (
     Problem,
     Side,
     StreamGap,
+    TlsConnection,
 )
 from ocppscope.render.formats import KINDS, SIDES, UNKNOWN, Known, known
 
@@ -224,6 +226,8 @@ class JsonlFormat:
             return _typed("closed", connection_row(event.connection, event.time_ns))
         if isinstance(event, Message):
             return self.message(event)
+        if isinstance(event, ConnectAttempt | TlsConnection):
+            return None
         station = self._known.get(event.connection, UNKNOWN).station
         return _typed(*_small_row(event, station))
 

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.model import (
+    ConnectAttempt,
     ConnectionClosed,
     ConnectionOpened,
     ControlFrame,
@@ -20,6 +21,7 @@ from ocppscope.model import (
     Kind,
     Message,
     Outcome,
+    TlsConnection,
 )
 from ocppscope.render import lanes, rungs, styled, times
 from ocppscope.render.lanes import Arrow, Place
@@ -113,6 +115,8 @@ class Ladder:
             self.taken += 1
 
     def _take(self, index: int, event: Event) -> None:
+        if isinstance(event, ConnectAttempt | TlsConnection):
+            return
         if isinstance(event, ConnectionOpened):
             self._opened(event.connection)
         if not self._is_shown(event):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocppscope.model import (
+    ConnectAttempt,
     ConnectionClosed,
     ConnectionOpened,
     ControlFrame,
@@ -15,6 +16,7 @@ from ocppscope.model import (
     Outcome,
     Side,
     StreamGap,
+    TlsConnection,
 )
 from ocppscope.render import eventlines, summary, times
 from ocppscope.render.lanes import BROKEN, DASHED, DOUBLE, NONE, SOLID, Arrow
@@ -53,6 +55,8 @@ def connection_of(event: Event) -> int:
     """The number of the connection that an event belongs to; -1 if none."""
     if isinstance(event, ConnectionOpened | ConnectionClosed):
         return event.connection.number
+    if isinstance(event, ConnectAttempt | TlsConnection):
+        return -1
     return event.connection
 
 
@@ -71,6 +75,8 @@ def arrow(event: Event, known: Mapping[int, Connection], end: ExchangeEnd | None
             return _opened(event.connection)
         case ConnectionClosed():
             return _closed(event, known.get(event.connection.number))
+        case ConnectAttempt() | TlsConnection():
+            raise AssertionError("the ladder draws what belongs to a connection")
 
 
 def _message(message: Message, end: ExchangeEnd | None) -> Arrow:

@@ -19,7 +19,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ocppscope.batch import Batch
-from ocppscope.model import Connection, ConnectionClosed, ConnectionOpened, ExchangeEnd, Kind, Message, Outcome, Side
+from ocppscope.model import (
+    ConnectAttempt,
+    Connection,
+    ConnectionClosed,
+    ConnectionOpened,
+    ExchangeEnd,
+    Kind,
+    Message,
+    Outcome,
+    Side,
+    TlsConnection,
+)
 from ocppscope.store import reading
 from ocppscope.store.between import Aside, Between
 from ocppscope.store.columns import (
@@ -38,6 +49,7 @@ from ocppscope.store.places import GoneError, Payloads, Place, unmasked
 from ocppscope.store.problemsets import ProblemSets
 from ocppscope.store.spool import Cache, Spool
 from ocppscope.store.threads import Threads
+from ocppscope.store.verdicts import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,6 +59,7 @@ if TYPE_CHECKING:
 
     from ocppscope.model import Event, Problem
     from ocppscope.store.notes import Notes
+    from ocppscope.store.verdicts import Verdict
 
 BATCH_ROWS = 1 << 11
 """Messages that are written at once; what they need in between fits into a processor's cache."""
@@ -119,6 +132,7 @@ class Store:
         self.connections: dict[int, Connection] = {}
         self.forgotten = 0  # connections of which no snapshot is kept any more
         self.notes: Notes | None = None  # set by whoever has a sidecar file
+        self.judged = Judged()
         self.first = 0  # the oldest row that is kept
         self.spool = Spool(directory)
         self._sources: list[Payloads] = [self.spool]
@@ -308,6 +322,12 @@ class Store:
             if len(listed) > 2 * MAX_AMENDED:
                 self._amended = (before + len(listed) - MAX_AMENDED, listed[-MAX_AMENDED:])
 
+    def judge(self, connection: int, ordinal: int, verdict: Verdict) -> None:
+        """The diagnosis found something in a message."""
+        row = self.find(connection, ordinal)
+        if row is not None and self.judged.add(row, verdict):
+            self._amend(np.array([row], np.int64))
+
     def amended(self, since: int = 0) -> tuple[NDArray[np.int64] | None, int]:
         """Rows that changed after `since`, and what to pass as `since` next time. None: it may be any of them."""
         before, listed = self._amended  # replaced as a whole
@@ -321,6 +341,8 @@ class Store:
 
     def _other(self, event: Event, row: int) -> None:
         assert not isinstance(event, Message)
+        if isinstance(event, ConnectAttempt | TlsConnection):
+            return  # no row and no connection of the index
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             self.connections[event.connection.number] = event.connection
             if len(self.connections) > MAX_CONNECTIONS:

@@ -3,7 +3,8 @@
     NEW ──► HTTP ──► WEBSOCKET
      │        └────► IDLE_HTTP (kept alive without an upgrade: only a new request is looked at)
      ├──► TRIAL ──► WEBSOCKET   (the capture begins in the middle, or misses the upgrade)
-     └──► TLS, OTHER            (not looked at any further)
+     ├──► TLS                   (its handshake is read, see `tlsflow`; then somebody else follows it)
+     └──► OTHER                 (not looked at any further)
 
 Fed with ordered bytes, from the TCP assembler or straight from a proxy's sockets; hands what it reads to a
 `Listener`. Knows nothing of OCPP but how a message starts.
@@ -18,6 +19,7 @@ from ocppscope.model import Handshake, Problem, Side, Text
 from ocppscope.wire.http import Upgrade, UpgradeState, looks_like_request, looks_like_response
 from ocppscope.wire.inflate import Inflater
 from ocppscope.wire.tcp import Assembler
+from ocppscope.wire.tlsflow import TlsReader
 from ocppscope.wire.websocket import Control, Reader, State
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Phase(Enum):
     OTHER = auto()
 
 
-DEAD = frozenset({Phase.TLS, Phase.OTHER})
+DEAD = frozenset({Phase.OTHER})
 """Phases in which nothing more is looked at."""
 
 
@@ -85,6 +87,7 @@ class ConnectionObserver:
 
     __slots__ = (
         "_first",
+        "_reply",
         "_torn",
         "_trial",
         "_upgrade",
@@ -93,6 +96,7 @@ class ConnectionObserver:
         "listener",
         "phase",
         "readers",
+        "tls",
         "trial_bytes",
     )
 
@@ -102,6 +106,8 @@ class ConnectionObserver:
         self.phase = Phase.NEW
         self.client: int | None = None  # the direction whose bytes come from the station
         self.readers: list[Reader | None] = [None, None]  # by direction
+        self.tls: TlsReader | None = None
+        self._reply = b""  # the first bytes that answer an upgrade, while they may be TLS
         self._upgrade: Upgrade | None = None
         self._torn: list[tuple[int, int, int, str]] = []  # gaps from before it is known what the connection carries
         self._first: tuple[bytearray, bytearray] | None = None
@@ -126,6 +132,8 @@ class ConnectionObserver:
             self._classify(direction, data, time_ns, packet)
         elif phase is Phase.TRIAL:
             self._try(direction, data, time_ns, packet)
+        elif self.tls is not None:
+            self.tls.data(direction, data, time_ns)
 
     def gap(self, direction: int, lost: int, time_ns: int, why: str) -> None:
         """`lost` bytes of a direction were not captured."""
@@ -141,6 +149,8 @@ class ConnectionObserver:
             self._first = None
         elif self.phase is Phase.TRIAL and self._trial is not None:
             self._trial[direction].restart()
+        elif self.tls is not None:
+            self.tls.gap(direction, lost, time_ns, why)
 
     def problem(self, direction: int, problem: Problem, time_ns: int) -> None:
         """An oddity of the TCP layer."""
@@ -187,7 +197,12 @@ class ConnectionObserver:
             first[direction].extend(data)
             self._first = first
         elif is_tls(begins):
-            self.phase = Phase.TLS
+            self.phase, self.tls = Phase.TLS, TlsReader()
+            for one, lost, when, why in self._torn:
+                self.tls.gap(one, lost, when, why)
+            for one, held in ((1 - direction, bytes(first[1 - direction])), (direction, begins)):
+                if held:
+                    self.tls.data(one, held, time_ns)
         elif self.assembler.halves[direction].isn is not None and not self._torn:
             self.phase = Phase.OTHER
         else:
@@ -199,6 +214,13 @@ class ConnectionObserver:
     def _http(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         upgrade = self._upgrade
         assert upgrade is not None
+        if direction != self.client and upgrade.is_unanswered:
+            data = self._reply + data
+            self._reply = data if _may_be_tls(data) else b""
+            if is_tls(data):
+                self._answered_in_tls(upgrade, direction, data, time_ns, packet)
+            if self._reply or self._upgrade is None:
+                return
         if direction == self.client:
             upgrade.request(data, time_ns, packet)
         else:
@@ -214,6 +236,15 @@ class ConnectionObserver:
             self.phase = Phase.IDLE_HTTP
         elif state is UpgradeState.NOT_HTTP:
             self.phase = Phase.OTHER
+
+    def _answered_in_tls(self, upgrade: Upgrade, direction: int, data: bytes, time_ns: int, packet: int) -> None:
+        """A request in the clear went to a port that speaks TLS."""
+        self._tell_refusals(upgrade, time_ns, packet, final=True)
+        if upgrade.handshake is not None:
+            self.listener.handshake(upgrade.handshake, time_ns, packet)
+        self._upgrade = None
+        self.phase, self.tls = Phase.TLS, TlsReader(self.client, plain_request=True)
+        self.tls.data(direction, data, time_ns)
 
     def _tell_refusals(self, upgrade: Upgrade, time_ns: int, packet: int, *, final: bool) -> None:
         for handshake in upgrade.take_refusals(final=final):

@@ -34,6 +34,7 @@ class Dismissed(NamedTuple):
     phase: Phase | None  # TLS, OTHER, or IDLE_HTTP for one that may ask for an upgrade later; None: that as before
     ip: int  # where the IP header of a segment with SYN, or any, starts
     answered: bool  # that one is the server's
+    rows: Ints  # all of the flow's segments, in order
 
 
 def dismissed(segments: Segments, slot: Ints, rows: Ints, idle: Booleans) -> list[Dismissed]:
@@ -75,7 +76,8 @@ def dismissed(segments: Segments, slot: Ints, rows: Ints, idle: Booleans) -> lis
         elif not _asks_for_nothing(segments.data, places, lengths):
             continue
         answered = bool(segments.flags[start] & ACK)
-        found.append(Dismissed(int(slot[begins[group]]), phase, int(segments.ip[start]), answered))
+        own = rows[begins[group] : ends[group]]
+        found.append(Dismissed(int(slot[begins[group]]), phase, int(segments.ip[start]), answered, own))
     return found
 
 

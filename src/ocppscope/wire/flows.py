@@ -6,25 +6,33 @@ to carry OCPP; those are dropped here, as columns.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ocppscope.wire.link import SYN
+from ocppscope.wire.link import FIN, RST, SYN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocppscope.wire.link import Ints, Keys, Segments
 
-DEAD, IDLE, NEW, LIVE = 0, 1, 2, 3
-"""What is looked at of a flow: nothing but a new SYN; nothing but a SYN or a new GET request; everything, while
-nothing is known of it yet; everything."""
+DEAD, IDLE, COUNTED, NEW, LIVE = 0, 1, 2, 3, 4
+"""What is looked at of a flow: nothing but a new SYN; nothing but a SYN or a new GET request; nothing but its SYN,
+FIN and RST, and its amounts, as columns; everything, while nothing is known of it yet; everything."""
 MAX_FLOWS = 1 << 18
 """Flows that are remembered; with more, those that are dead are forgotten and judged anew if they go on."""
 
 _CACHE_BITS = 16
 _GET = int.from_bytes(b"GET ", "big")
+
+
+class Sifted(NamedTuple):
+    """What of a block has to be looked at."""
+
+    slots: Ints  # of every segment
+    rows: Ints  # the segments that somebody has to look at
+    counted: Ints  # the segments of counted flows; those with FIN or RST are also in `rows`
 
 
 class FlowTable:
@@ -39,11 +47,11 @@ class FlowTable:
         self._cache_key = np.zeros(1 << _CACHE_BITS, np.uint64)
         self._cache_slot = np.full(1 << _CACHE_BITS, -1, np.int64)
 
-    def sift(self, segments: Segments) -> tuple[Ints, Ints]:
+    def sift(self, segments: Segments) -> Sifted:
         """The slot of every segment, and the indices of those that somebody has to look at."""
         if not len(segments.key):
             nothing = np.empty(0, np.int64)
-            return nothing, nothing
+            return Sifted(nothing, nothing, nothing)
         if len(self._slots) >= self._limit:
             self._forget_dead()
         slots = self._lookup(segments.key)
@@ -53,11 +61,15 @@ class FlowTable:
         idle = np.flatnonzero(state == IDLE)
         if len(idle):
             starts[idle] |= _starts_with_get(segments, idle)
+        counted = np.flatnonzero(state == COUNTED)
         if starts.any():  # then the whole flow is wanted in this block, since the start may bring it to life
             revived = np.zeros(len(self.state), np.bool_)
             revived[slots[starts]] = True
             wanted |= revived[slots]
-        return slots, np.flatnonzero(wanted)
+            counted = counted[~wanted[counted]]
+        if len(counted):
+            wanted[counted] = (segments.flags[counted] & (FIN | RST)) != 0
+        return Sifted(slots, np.flatnonzero(wanted), counted)
 
     def _lookup(self, keys: Keys) -> Ints:
         place = (keys >> np.uint64(64 - _CACHE_BITS)).astype(np.int64)
@@ -87,7 +99,7 @@ class FlowTable:
 
     def _forget_dead(self) -> None:
         for key, slot in list(self._slots.items()):
-            if self.state[slot] != LIVE:
+            if self.state[slot] not in (COUNTED, LIVE):
                 del self._slots[key]
                 self._free.append(slot)
         self._cache_slot.fill(-1)

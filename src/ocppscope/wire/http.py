@@ -133,6 +133,11 @@ class Upgrade:
         return self._current.handshake if self._current else None
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether an upgrade was asked for, and the server has not said a byte since."""
+        return self._held is not None and self._response_body is None and not self._response_head.data
+
+    @property
     def refused(self) -> list[Handshake]:
         """Earlier refused upgrades and plain requests, oldest first, at most `MAX_REFUSED`."""
         return [exchange.handshake for exchange in self._past]

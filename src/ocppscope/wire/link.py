@@ -39,13 +39,18 @@ MAX_FRAGMENTS = 1024
 """Fragments of one datagram that are kept."""
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+UNREACHABLE = 0x100
+"""In place of flags: not a segment, but an ICMP message that the segment with the number `ack` of the other direction
+found nobody."""
+MAX_UNREACHABLE = 1024
+"""ICMP messages of one block that are looked at."""
 
 IPV4, IPV6 = 0x0800, 0x86DD
 VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 MPLS = (0x8847, 0x8848)
 PPPOE_SESSION = 0x8864
 PPP_PROTOCOLS = {0x0021: IPV4, 0x0057: IPV6, 0x0281: MPLS[0]}
-TCP = 6
+TCP, ICMP, ICMPV6 = 6, 1, 58
 EXTENSION_HEADERS = (0, 43, 44, 51, 60, 135)
 
 ETHERNET, SLL, SLL2 = 1, 113, 276
@@ -93,6 +98,7 @@ class Segments(NamedTuple):
     key: Keys
     direction: Ints
     ip: Ints  # where the IP header starts
+    tcp: Ints  # where the TCP header starts
     seq: Ints
     ack: Ints
     flags: Ints
@@ -141,7 +147,9 @@ class LinkDecoder:
         if six.any():
             parts.append(_decode_ipv6(packets.only(six), headers[six], self._seed))
         data, extra = self._look_closer(block, parts)
-        return _tcp_layer(data, [*parts, *extra], self._seed, self.stats)
+        segments = _tcp_layer(data, [*parts, *extra], self._seed, self.stats)
+        messages = [message for part in parts for message in _unreachable(block.data, part)]
+        return _with_messages(segments, messages[:MAX_UNREACHABLE], self._seed) if messages else segments
 
     def _look_closer(self, block: PacketBlock, parts: list[_Datagrams]) -> tuple[bytes | bytearray, list[_Datagrams]]:
         """Datagrams of fragments and of packets with extension headers, appended to the buffer."""
@@ -199,6 +207,7 @@ class _Datagrams(NamedTuple):
     odd_index: Ints
     odd_ip: Ints
     others: int  # datagrams of other protocols
+    icmp: tuple[Ints, Ints, Ints, Ints] | None = None  # of these: index in the block, IP, ICMP header, captured end
 
 
 def windows(data: bytes | bytearray, dtype: np.dtype[np.void]) -> NDArray[np.void]:
@@ -235,6 +244,10 @@ def _decode_ipv4(packets: _Packets, headers: NDArray[np.void], table: NDArray[np
     is_tcp = (fields["protocol"] == TCP) & (length >= 20)
     plain = is_tcp & ~fragmented
     odd = is_tcp & fragmented
+    others = int(len(index) - np.count_nonzero(is_tcp))
+    icmp = None
+    if others and (told := (fields["protocol"] == ICMP) & ~fragmented).any():
+        icmp = index[told], ip[told], (ip + length)[told], end[told]
     total = fields["total"].astype(np.int64)
     # A total length of 0 is written by segmentation offload: then the packet is the datagram.
     stop = np.where(total == 0, wire, ip + total)
@@ -248,7 +261,8 @@ def _decode_ipv4(packets: _Packets, headers: NDArray[np.void], table: NDArray[np
         fields["destination"][plain].astype(np.uint64),
         index[odd],
         ip[odd],
-        int(len(index) - np.count_nonzero(is_tcp)),
+        others,
+        icmp,
     )
 
 
@@ -258,6 +272,10 @@ def _decode_ipv6(packets: _Packets, headers: NDArray[np.void], seed: Seed) -> _D
     valid = ip + 40 <= end
     plain = valid & (fields["next"] == TCP)
     odd = valid & _IS_EXTENSION[fields["next"]]
+    others = int(len(index) - np.count_nonzero(plain | odd))
+    icmp = None
+    if others and (told := valid & (fields["next"] == ICMPV6)).any():
+        icmp = index[told], ip[told], ip[told] + 40, end[told]
     length = fields["length"].astype(np.int64)
     # A payload length of 0 belongs to a jumbogram or a packet of segmentation offload.
     stop = np.where(length == 0, wire, ip + 40 + length)
@@ -271,7 +289,8 @@ def _decode_ipv6(packets: _Packets, headers: NDArray[np.void], seed: Seed) -> _D
         _hash_ipv6(fields["destination"][plain].astype(np.uint64), seed),
         index[odd],
         ip[odd],
-        int(len(index) - np.count_nonzero(plain | odd)),
+        others,
+        icmp,
     )
 
 
@@ -290,7 +309,7 @@ def _tcp_layer(data: bytes | bytearray, parts: list[_Datagrams], seed: Seed, sta
     readable = (tcp + 20 <= captured) & (payload >= tcp + 20) & (payload <= stop)
     if not readable.all():
         stats.cut += int(np.count_nonzero(~readable))
-        index, ip, stop, captured, payload = (a[readable] for a in (index, ip, stop, captured, payload))
+        index, ip, tcp, stop, captured, payload = (a[readable] for a in (index, ip, tcp, stop, captured, payload))
         source, destination, header = source[readable], destination[readable], header[readable]
     near = _mix(source * seed[2] + header["source"], seed, 0)
     far = _mix(destination * seed[2] + header["destination"], seed, 0)
@@ -302,6 +321,7 @@ def _tcp_layer(data: bytes | bytearray, parts: list[_Datagrams], seed: Seed, sta
         near + far,
         (near > far).astype(np.int64),
         ip,
+        tcp,
         header["seq"].astype(np.int64),
         header["ack"].astype(np.int64),
         header["flags"].astype(np.int64),
@@ -309,6 +329,65 @@ def _tcp_layer(data: bytes | bytearray, parts: list[_Datagrams], seed: Seed, sta
         length,
         stop - payload - length,
     )
+
+
+def _unreachable(data: bytes | bytearray, part: _Datagrams) -> list[tuple[int, int, int]]:
+    """Messages that a TCP segment found nobody: index in the block, where the quoted IP and TCP headers start."""
+    if part.icmp is None:
+        return []
+    table = np.frombuffer(data, np.uint8)
+    index, ip, icmp, end = part.icmp
+    whole = icmp + 8 + 40 + 8 <= end
+    whole |= (icmp + 8 + 20 + 8 <= end) & (table[ip] >> 4 == 4)
+    index, ip, icmp, end = index[whole], ip[whole], icmp[whole], end[whole]
+    quoted = icmp + 8
+    four = (table[ip] >> 4 == 4) & (table[icmp] == 3) & (table[icmp + 1] != 4) & (table[quoted + 9] == TCP)
+    six = (table[ip] >> 4 == 6) & (table[icmp] == 1) & (table[quoted + 6] == TCP)
+    tcp = np.where(four, quoted + (table[quoted] & 15).astype(np.int64) * 4, quoted + 40)
+    known = (four | six) & (table[quoted] >> 4 == table[ip] >> 4) & (tcp + 8 <= end)
+    return list(zip(index[known].tolist(), quoted[known].tolist(), tcp[known].tolist(), strict=True))
+
+
+def _with_messages(segments: Segments, messages: list[tuple[int, int, int]], seed: Seed) -> Segments:
+    """Segments, and ICMP messages among them as if the other end had sent them."""
+    data = segments.data
+    packet, quoted, tcp = np.array(messages, np.int64).T
+    words = [_address_words(bytes(data[at : at + 40]), seed) for at in quoted.tolist()]
+    header = windows(data, _TCP_WINDOW)[np.minimum(tcp, len(data) - 20)].view(_TCP_HEADER)
+    sender = _mix(np.array([word[0] for word in words], np.uint64) * seed[2] + header["source"], seed, 0)
+    target = _mix(np.array([word[1] for word in words], np.uint64) * seed[2] + header["destination"], seed, 0)
+    nothing = np.zeros(len(packet), np.int64)
+    added = (
+        packet,
+        sender + target,
+        (target > sender).astype(np.int64),
+        quoted,
+        tcp,
+        nothing,
+        header["seq"].astype(np.int64),
+        nothing + UNREACHABLE,
+        tcp,
+        nothing,
+        nothing,
+    )
+    columns = [np.concatenate(pair) for pair in zip(segments[1:], added, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    return Segments(data, *(column[order] for column in columns))
+
+
+def zero_windows(segments: Segments, rows: Ints) -> NDArray[np.bool_]:
+    """Which of some segments say that their sender can take nothing."""
+    found: NDArray[np.bool_] = (
+        np.ndarray((len(segments.data) - 1,), np.uint16, segments.data, strides=(1,))[segments.tcp[rows] + 14] == 0
+    )
+    return found
+
+
+def addresses(data: bytes | bytearray, ip: int) -> tuple[bytes, bytes]:
+    """Source and destination address, as they are sent, of the IP header that starts at `ip`."""
+    if data[ip] >> 4 == 4:
+        return bytes(data[ip + 12 : ip + 16]), bytes(data[ip + 16 : ip + 20])
+    return bytes(data[ip + 8 : ip + 24]), bytes(data[ip + 24 : ip + 40])
 
 
 def endpoints(data: bytes | bytearray, ip: int) -> tuple[Endpoint, Endpoint]:
@@ -326,6 +405,8 @@ def endpoints(data: bytes | bytearray, ip: int) -> tuple[Endpoint, Endpoint]:
 
 
 def _address(octets: bytes | bytearray) -> str:
+    if len(octets) == 4:
+        return f"{octets[0]}.{octets[1]}.{octets[2]}.{octets[3]}"
     return str(ipaddress.ip_address(bytes(octets)))
 
 

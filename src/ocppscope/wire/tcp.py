@@ -205,6 +205,8 @@ class Assembler:
         stalled, self._stalled = self._stalled, []
         self.deadline = None
         for position, segment in enumerate(stalled):
+            if self.over:
+                return
             self._take(segment, patient=patient)
             if self._stalled:
                 self._stalled += stalled[position + 1 :]
