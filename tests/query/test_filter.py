@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from ocppscope.model import Kind, Outcome, Problem, Side, Version
 from ocppscope.query import evaluate
-from ocppscope.query.fields import ALIASES, FIELDS, Around
+from ocppscope.query.fields import ALIASES, FIELDS, REPLAYED, Around
 from ocppscope.query.filter import CancelledError, Pace, compile_filter
 from ocppscope.query.values import Type
 from ocppscope.store.notes import Note, Notes
 from ocppscope.store.store import Store
+from ocppscope.store.verdicts import Verdict
 from query.support_subjects import CONNECTIONS, WORDS, arounds, messages, store_of
 from store.support_store import START, call, connection, opened, result
 
@@ -147,12 +148,25 @@ CASES = {
     "mark": {"boot"},
     "mark == a and note contains why": {"boot"},
     "not note or hello": ALL - {"boot"},
+    "finding": {"boot", "event"},
+    "finding == tx2-offline-flag": {"event"},
+    "finding.id contains slow": {"boot", "event"},
+    "finding != rpc-slow-response": set(),
+    "finding.severity >= warning": {"event"},
+    "finding.severity == note": {"boot"},
+    "finding.layer == application and replay": {"event"},
+    "not finding and not replay and connector": {"meter"},
     "@slow": {"boot"},
     "not @slow and @both": {"event"},
     "error or latency > 1s and side == csms": {"error"},
     "(error or latency > 1s) and side == station": {"boot"},
     "not error and not latency and connector": {"meter", "event"},
     "not (error or latency)": ALL - {"refusal", "error", "boot"},
+}
+SLOW = Verdict("rpc-slow-response", "note", "rpc")
+VERDICTS = {
+    "boot": (SLOW,),
+    "event": (SLOW, Verdict("tx2-offline-flag", "warning", "application"), Verdict(REPLAYED, "note", "application")),
 }
 NAMED = {"slow": "latency > 2s", "both": "@slow or connector == 1"}
 KNOWN = {0: connection(0), 1: connection(1, version=Version.V201), 3: replace(CONNECTIONS[3], station="CP003")}
@@ -174,10 +188,14 @@ def test_what_passes(text, notes):
             [opened(1, version=Version.V201), *[replace(opened(n), connection=one) for n, one in KNOWN.items()]]
         )
         store.take([replace(m, reply_to=None) for m in MESSAGES.values()])
+        for name, verdicts in VERDICTS.items():
+            for verdict in verdicts:
+                store.judge(MESSAGES[name].connection, MESSAGES[name].ordinal, verdict)
         mask = compiled.mask(store)
         assert {name for name, passes in zip(MESSAGES, mask, strict=True) if passes} == CASES[text]
     for (name, one), around in zip(MESSAGES.items(), arounds(list(MESSAGES.values()), notes), strict=True):
-        assert compiled.matches(one, KNOWN.get(one.connection), around) is (name in CASES[text])
+        judged = around._replace(verdicts=VERDICTS.get(name, ()))
+        assert compiled.matches(one, KNOWN.get(one.connection), judged) is (name in CASES[text])
 
 
 # --- column by column = message by message -------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from ocppscope.query import literals
-from ocppscope.query.fields import ALIASES, FIELDS, LATER, PAYLOAD, PREFIX, Field, field_named
+from ocppscope.query.fields import ALIASES, FIELDS, PAYLOAD, PREFIX, Field, field_named
 from ocppscope.query.lexer import FilterError, Token
 from ocppscope.query.parser import Alone, Both, Comparison, Either, Inverse, Node, parse
 from ocppscope.query.patterns import compile_pattern
@@ -88,9 +88,6 @@ class _Checker:
         if token.kind == "word":
             if token.text.startswith(NAMED) and len(token.text) > 1:
                 return self._draw(token)
-            name = token.text.removeprefix(PREFIX)
-            if name in LATER:
-                raise FilterError(f"There is no field “{name}” yet.", token.start, token.stop, LATER[name])
             field = _lookup(token)
             if field is not None:
                 return Test(field, Judge("true" if field.type is Type.YES_NO else "exists", ()))
@@ -152,8 +149,6 @@ def field_or_error(name: str) -> Field:
 
 def _field(token: Token) -> Field:
     name = token.text.removeprefix(PREFIX)
-    if name in LATER:
-        raise FilterError(f"There is no field “{name}” yet.", token.start, token.stop, LATER[name])
     field = _lookup(token)
     if field is None:
         hint = _nearest(name.lower(), [*FIELDS, *ALIASES, PAYLOAD], "`ocppscope fields` lists all of them.")

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from ocppscope.errors import UsageError
 from ocppscope.query.check import NAMED, check
@@ -41,11 +42,22 @@ def config_path(environment: Mapping[str, str] = os.environ) -> Path:
 def named_filters(path: Path | None = None) -> Mapping[str, str]:
     """The named filters of a configuration file, none if there is no file; raises `UsageError`."""
     path = path or config_path()
+    text, content = _read(path)
+    return MappingProxyType(_filters(path, text, content.get("filters", {})))
+
+
+def config_table(name: str, path: Path | None = None) -> object:
+    """What a configuration file says under a name, an empty table if there is nothing; raises `UsageError`."""
+    return _read(path or config_path())[1].get(name, {})
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text and content of the file, nothing if there is none."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG + 1)
     except (FileNotFoundError, NotADirectoryError):
-        return MappingProxyType({})
+        return "", {}
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
     if len(data) > MAX_CONFIG:
@@ -57,7 +69,7 @@ def named_filters(path: Path | None = None) -> Mapping[str, str]:
         raise UsageError(f"{path}:{_bad_line(data, error)}: not UTF-8.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path}:{_error_line(error, text)}: {_reason(error)}.", "The file is TOML.") from error
-    return MappingProxyType(_filters(path, text, content.get("filters", {})))
+    return text, content
 
 
 def _filters(path: Path, text: str, table: object) -> dict[str, str]:

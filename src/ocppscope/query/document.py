@@ -9,7 +9,7 @@ from textwrap import wrap
 
 from ocppscope.query import literals
 from ocppscope.query.check import field_or_error
-from ocppscope.query.fields import FIELDS, LATER, Field, Level
+from ocppscope.query.fields import FIELDS, Field, Level
 from ocppscope.query.patterns import LENGTHS
 from ocppscope.query.values import Type
 
@@ -121,8 +121,6 @@ def _parts() -> Iterator[str]:
     for level in Level:
         yield f"\n### Of the {level.value}\n\n| field | type | meaning | other names |\n|---|---|---|---|\n"
         yield from (_row(field) for field in FIELDS.values() if field.level is level)
-    yield "\n### Not yet\n\n"
-    yield from (f"- `{name}`: {reason}\n" for name, reason in LATER.items())
 
 
 def _row(field: Field) -> str:

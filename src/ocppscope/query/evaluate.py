@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ocppscope.query.check import AllOf, AnyOf, Anywhere, Negation, Plan, Test, folded
-from ocppscope.query.fields import FIELDS, Coded, Ids, Noted, Numbers, Payload
+from ocppscope.query.fields import FIELDS, Coded, Ids, Judgement, Noted, Numbers, Payload
 from ocppscope.query.payload import ESCAPE
 from ocppscope.query.values import ORDER, Judge, Range, Value
 from ocppscope.store.search import Pace, search, windows
@@ -35,7 +35,7 @@ MAX_CACHE_WEIGHT = 1 << 20
 """Values of payload paths that are remembered of a store; a text of 64 characters counts as one more."""
 MAX_CHUNK_WEIGHT = MAX_CACHE_WEIGHT // 4
 """The same for one path in one chunk of rows."""
-_COSTS = {Numbers: 0, Coded: 0, Noted: 0, Ids: 1, Payload: 2}
+_COSTS = {Numbers: 0, Coded: 0, Noted: 0, Judgement: 0, Ids: 1, Payload: 2}
 
 
 class Run:
@@ -91,6 +91,8 @@ class Run:
             return _ids(judge, piece, among)
         if isinstance(column, Noted):
             return self._noted(column, judge, piece)
+        if isinstance(column, Judgement):
+            return self._judged(column, judge, piece)
         return self._payload(column, judge, piece, among)
 
     def _coded(self, key: int, codes: NDArray[Any], accepts: Callable[[int], bool]) -> Mask:
@@ -117,6 +119,12 @@ class Run:
         if self._store.notes is not None:
             for row, note in self._store.notes.rows(self._store, piece.first, piece.first + len(result)):
                 result[row - piece.first] = judge.accepts(column.get(note) or None)
+        return result
+
+    def _judged(self, column: Judgement, judge: Judge, piece: Piece) -> Mask:
+        result = np.zeros(piece.high - piece.low, np.bool_)
+        for row, verdicts in self._store.judged.rows(piece.first, piece.first + len(result)):
+            result[row - piece.first] = judge.accepts(column.get(verdicts))
         return result
 
     # --- texts --------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ocppscope.store import reading
 from ocppscope.store.columns import MAX_TEXT, OUTCOMES, clipped
 from ocppscope.store.notes import NO_NOTE, Note
 from ocppscope.store.problemsets import MAX_ROW_PROBLEMS
+from ocppscope.store.verdicts import NO_VERDICTS, Verdicts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,14 +37,16 @@ class Level(Enum):
     CONNECTION = "connection"
     PAYLOAD = "payload"
     NOTE = "note"
+    FINDING = "diagnosis"
 
 
 class Around(NamedTuple):
-    """What a message itself does not know: its row, the time since the row before, what a user said of it."""
+    """What a message itself does not know: its row, the time since the row before, what a user and the rules say."""
 
     row: int | None = None
     delta_ns: int | None = None
     note: Note = NO_NOTE
+    verdicts: Verdicts = NO_VERDICTS
 
 
 NOWHERE = Around()
@@ -94,7 +97,13 @@ class Noted(NamedTuple):
     get: Callable[[Note], str]
 
 
-Column = Numbers | Coded | Ids | Payload | Noted
+class Judgement(NamedTuple):
+    """What the rules said."""
+
+    get: Callable[[Verdicts], Value]
+
+
+Column = Numbers | Coded | Ids | Payload | Noted | Judgement
 
 
 class Field(NamedTuple):
@@ -241,6 +250,22 @@ _CONNECTION_IPV6 = _of_connection(lambda connection: ":" in connection.flow.serv
 _CONNECTION_LEG = _of_connection(lambda connection: connection.leg_of is not None)
 _TSHARK_TCP = "tcp"  # as tshark calls it; put together, since it is no code of a problem
 _MESSAGE, _CONNECTION, _PAYLOAD, _NOTE = Level.MESSAGE, Level.CONNECTION, Level.PAYLOAD, Level.NOTE
+
+
+SEVERITIES = ("note", "warning", "error")
+REPLAYED = "tx-offline-replay"
+"""The rule that tells of messages from an offline queue."""
+
+
+def _found(get: Callable[[Verdicts], Value]) -> tuple[Judgement, Callable[[Subject], Value]]:
+    """What the rules said of a message; nothing of most."""
+
+    def of(subject: Subject) -> Value:
+        verdicts = subject.around.verdicts
+        return get(verdicts) if verdicts else None
+
+    return Judgement(get), of
+
 
 _TABLE = (
     Field(
@@ -397,6 +422,24 @@ _TABLE = (
         "note", Type.TEXT, _NOTE, "Note", 20, "note that you wrote on the message",
         Noted(lambda note: note.note), lambda subject: subject.around.note.note or None,
     ),
+    Field(
+        "finding", Type.TEXT, Level.FINDING, "Finding", 24, "rule of the diagnosis that found something in "
+            "the message",
+        *_found(lambda verdicts: tuple(one.rule for one in verdicts)), ("finding.id",), many=True,
+    ),
+    Field(
+        "finding.severity", Type.CHOICE, Level.FINDING, "Severity", 8, "how bad the worst of that is",
+        *_found(lambda verdicts: max((one.severity for one in verdicts), key=SEVERITIES.index)),
+        choices=SEVERITIES, ordered=True,
+    ),
+    Field(
+        "finding.layer", Type.TEXT, Level.FINDING, "Layer", 11, "layer that a finding is about, like network or rpc",
+        *_found(lambda verdicts: tuple(one.layer for one in verdicts)), many=True,
+    ),
+    Field(
+        "replay", Type.YES_NO, Level.FINDING, "Replay", 6, "whether the message comes from an offline queue",
+        *_found(lambda verdicts: any(one.rule == REPLAYED for one in verdicts) or None),
+    ),
 )  # fmt: skip
 
 FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _TABLE})
@@ -404,13 +447,6 @@ FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _
 
 ALIASES: Mapping[str, str] = MappingProxyType({alias: field.name for field in _TABLE for alias in field.aliases})
 """Other names of fields, those of CheckOCPP's dissector and of tshark among them."""
-
-LATER: Mapping[str, str] = MappingProxyType(
-    dict.fromkeys(
-        ("finding", "finding.id", "finding.severity", "finding.layer", "replay"), "It comes with the diagnosis."
-    )
-)
-"""Names that are kept free, and why they cannot be used yet."""
 
 PREFIX = "ocpp."
 PAYLOAD = "payload"
