@@ -26,7 +26,7 @@ const ANSWERS = JSON.parse(fs.readFileSync(path.join(__dirname, 'answers.json'),
 const FRAGMENT_PAUSE_MS = 50;
 const names = new WeakMap(); // WebSocket -> station identity
 const clients = new Map(); // station identity -> RPCClient or RPCServerClient
-const behaviour = new Map(); // action -> how to answer it
+const behaviour = new Map(); // "station/action", either of them empty for all -> how to answer it
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
 
 // The system's monotonic clock, which the recorder turns into the time of day for all peers alike.
@@ -74,10 +74,15 @@ function opened(client, cp) {
     note(ws, 'open', JSON.stringify({ path: url, subprotocol: ws.protocol, ext: extensions }));
 }
 
+function howTo(cp, action) {
+    const known = [`${cp}/${action}`, `${cp}/`, `/${action}`];
+    return behaviour.get(known.find(key => behaviour.has(key))) ?? {};
+}
+
 function serveActions(client, version) {
     for (const [action, usual] of Object.entries(ANSWERS[version] ?? ANSWERS['ocpp1.6'])) {
         client.handle(action, async ({ messageId }) => {
-            const how = behaviour.get(action) ?? {};
+            const how = howTo(client.identity, action);
             if (how.delay) await pause(how.delay * 1000);
             if (how.never) await new Promise(() => {});
             if (how.raw) {
@@ -146,8 +151,8 @@ const commands = {
         clients.get(cp)._ws.ping(data ?? '');
         return {};
     },
-    async behave({ action, ...how }) {
-        behaviour.set(action, how);
+    async behave({ action, cp, ...how }) {
+        behaviour.set(`${cp ?? ''}/${action}`, how);
         return {};
     },
     async close({ cp, code, reason }) {

@@ -18,7 +18,7 @@ import time
 import urllib.parse
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,10 +41,10 @@ def emit(kind: str, **fields: Any) -> None:
     sys.stdout.flush()
 
 
-def filled(payload: Any) -> Any:
-    """The payload with every "$now" replaced by this peer's clock."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.loads(json.dumps(payload).replace("$now", now))
+def filled(payload: Any, ahead: float = 0.0, zone: str = "Z") -> Any:
+    """The payload with every "$now" replaced by a clock that may be `ahead` (seconds) and write another zone."""
+    now = (datetime.now(UTC) + timedelta(seconds=ahead)).isoformat(timespec="milliseconds")
+    return json.loads(json.dumps(payload).replace("$now", now.replace("+00:00", zone)))
 
 
 class Wire:
@@ -96,7 +96,8 @@ class Peer:
         self.side = "cp" if options["role"] == "station" else "csms"
         self.wires: dict[str, Wire] = {}
         self.points: dict[str, Any] = {}
-        self.behaviour: dict[str, dict[str, Any]] = {}
+        self.behaviour: dict[tuple[str, str], dict[str, Any]] = {}  # by station ("": all) and action ("": all)
+        self.clocks: dict[str, dict[str, Any]] = {}  # of stations whose clock is wrong
         self.ids = random.Random(options.get("seed", 1))
         self.tasks: set[asyncio.Task[Any]] = set()
 
@@ -118,9 +119,14 @@ class Peer:
             point.route_map[action] = {"_on_action": handler, "_skip_schema_validation": False}
         return point
 
+    def how(self, cp: str, action: str) -> dict[str, Any]:
+        """How to answer: what was said of this station and action counts most."""
+        known = ((cp, action), (cp, ""), ("", action))
+        return next((self.behaviour[key] for key in known if key in self.behaviour), {})
+
     def handler(self, wire: Wire, version: str, action: str, results: ModuleType) -> Any:
         async def answer(call_unique_id: str, **_payload: Any) -> Any:
-            how = self.behaviour.get(action, {})
+            how = self.how(wire.cp, action)
             await asyncio.sleep(how.get("delay", 0))
             if how.get("never"):
                 await asyncio.Event().wait()
@@ -182,7 +188,8 @@ class Peer:
         point = self.points[cp]
         version = self.wires[cp].connection.subprotocol or "ocpp1.6"
         calls = importlib.import_module(f"{MODULES[version]}.call")
-        request = getattr(calls, action)(**camel_to_snake_case(filled(payload)))
+        stamped = filled(payload, **self.clocks.get(cp, {}))
+        request = getattr(calls, action)(**camel_to_snake_case(stamped))
         try:
             await point.call(request, suppress=False, skip_schema_validation=how.get("unchecked", False))
         except TimeoutError:
@@ -203,8 +210,12 @@ class Peer:
         await (await self.wires[cp].connection.ping(data))
         return {}
 
-    async def do_behave(self, action: str, **how: Any) -> dict[str, Any]:
-        self.behaviour[action] = how
+    async def do_behave(self, action: str, cp: str = "", **how: Any) -> dict[str, Any]:
+        self.behaviour[cp, action] = how
+        return {}
+
+    async def do_clock(self, cp: str, ahead: float = 0.0, zone: str = "Z") -> dict[str, Any]:
+        self.clocks[cp] = {"ahead": ahead, "zone": zone}
         return {}
 
     async def do_close(self, cp: str, code: int = 1000, reason: str = "") -> dict[str, Any]:

@@ -20,6 +20,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import broken  # noqa: F401 - its scenarios
+import clean  # noqa: F401 - its scenarios
 import truth
 from scenarios import SCENARIOS, Scenario
 from stage import HERE, PYTHON, RecordingError, Stage

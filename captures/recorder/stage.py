@@ -55,14 +55,14 @@ class Peer:
                 self.events.append(event)
                 self.news.notify_all()
 
-    async def do(self, verb: str, cp: str = "", **arguments: Any) -> dict[str, Any]:
+    async def do(self, verb: str, cp: str = "", patience: float = PATIENCE, **arguments: Any) -> dict[str, Any]:
         """Send a command and wait for its result; a command that fails ends the scenario."""
         number = len(self.results)
         self.results[number] = asyncio.get_running_loop().create_future()
         command = {"n": number, "do": verb, **({"cp": cp} if cp else {}), **arguments}
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(command).encode() + b"\n")
-        result = await asyncio.wait_for(self.results[number], PATIENCE)
+        result = await asyncio.wait_for(self.results[number], patience)
         if "failed" in result:
             raise RecordingError(f"{self.label}: {verb} {cp}: {result['failed']}")
         return result
@@ -75,7 +75,7 @@ class Peer:
     async def connect(self, cp: str, url: str, protocols: list[str] | None, **how: Any) -> dict[str, Any]:
         return await self.do("connect", cp, url=url, protocols=protocols, **how)
 
-    async def saw(self, kind: str, part: str, count: int = 1) -> None:
+    async def saw(self, kind: str, part: str, count: int = 1, patience: float = PATIENCE) -> None:
         """Wait until `count` events of a kind hold `part` in their text."""
 
         def enough() -> bool:
@@ -84,7 +84,7 @@ class Peer:
 
         async with self.news:
             try:
-                await asyncio.wait_for(self.news.wait_for(enough), PATIENCE)
+                await asyncio.wait_for(self.news.wait_for(enough), patience)
             except TimeoutError:
                 raise RecordingError(f"{self.label}: no {kind} with {part!r}") from None
 

@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in CAPTURES.glob("*.pcap"))
 LOGS = sorted(path.name.removesuffix(".truth.jsonl") for path in CAPTURES.glob("*.truth.jsonl"))
 README = (CAPTURES / "README.md").read_text()
 PCAP_MAGIC = {bytes.fromhex("d4c3b2a1"), bytes.fromhex("4d3cb2a1")}  # microseconds, nanoseconds; little endian
-SIZE_OF_ALL = 1_500_000  # bytes, with the truth logs
+SIZE_OF_ALL = 2_000_000  # bytes, with the truth logs
 
 
 def truth(name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
