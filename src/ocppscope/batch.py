@@ -154,6 +154,19 @@ class Batch:
             mask = int.from_bytes(origin.data[begin - 4 : begin], "big")
         return origin.position + begin, mask
 
+    def parts(self) -> Iterator[tuple[int, int, Event | None]]:
+        """The same for whoever reads the rows themselves: ordinary messages from a place to before another, and what
+        came after them; None at the end."""
+        done = 0
+        for before, event in self._others:
+            yield done, before, event
+            done = before
+        yield done, len(self.rows), None
+
+    def problems(self, place: int) -> tuple[Problem, ...]:
+        """What is wrong with an ordinary message, by its place among the rows."""
+        return self._problems.get(place, ())
+
     def others(self) -> Iterator[Event]:
         """What is not ordinary: other messages, and everything that is no message."""
         for _, event in self._others:

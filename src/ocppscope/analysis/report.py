@@ -1,0 +1,132 @@
+"""What a diagnosis comes to, ready to be shown in any form. Frozen; no text is cut or escaped here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ocppscope.analysis.finding import Finding, Severity
+from ocppscope.analysis.registry import RULES
+from ocppscope.analysis.vantage import HOST, MIDDLE, WORDS
+from ocppscope.model import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ocppscope.analysis.autopsy import Autopsy
+    from ocppscope.analysis.diagnosis import Diagnosis
+    from ocppscope.analysis.station import Station
+
+
+class StationSummary(Struct, frozen=True):
+    """A station in a few words."""
+
+    identity: str
+    model: str  # vendor, model, firmware
+    version: str
+    vantage: str
+    connections: int
+    messages: tuple[int, int]  # by side
+    endings: tuple[str, ...]  # the autopsy of its connections, a sentence each
+
+
+class Report(Struct, frozen=True):
+    """Findings in the order of the report: the worst roots first, each followed by what it explains."""
+
+    captures: tuple[str, ...]
+    begins_ns: int
+    ends_ns: int
+    messages: int
+    stations: tuple[StationSummary, ...]
+    findings: tuple[Finding, ...]
+    notices: tuple[str, ...] = ()  # what is wrong with the capture, or with us
+
+    def counts(self) -> dict[Severity, int]:
+        """How many roots of each severity; what they explain is not counted."""
+        return {
+            one: sum(finding.severity is one and finding.root is None for finding in self.findings)
+            for one in Severity
+        }
+
+    def consequences(self, root: Finding) -> list[Finding]:
+        """What a finding explains, also by way of others."""
+        found, below = [], {root.number}
+        for one in self.findings:  # roots stand before what they explain
+            if one.root in below:
+                below.add(one.number)
+                found.append(one)
+        return found
+
+    def worst(self) -> Severity | None:
+        """The severity of the worst finding."""
+        return max((one.severity for one in self.findings), default=None)
+
+
+def report(
+    diagnosis: Diagnosis, captures: Iterable[str], autopsy: Autopsy | None = None, notices: Iterable[str] = ()
+) -> Report:
+    """The report of a finished diagnosis."""
+    stations = diagnosis.stations
+    findings = tuple(diagnosis.findings())
+    named = {one.station for one in findings}
+    heard = [one for one in stations.by_identity.values() if one.links or one.identity in named]
+    return Report(
+        tuple(captures), min((one.first_ns for one in heard), default=0), stations.now,
+        sum(sum(one.said) for one in heard),
+        tuple(_summary(one, autopsy) for one in heard), findings,
+        (*notices, *_own_notices(diagnosis)),
+    )  # fmt: skip
+
+
+HIDDEN = "(hidden)"
+"""Stands for a name from the wire in a report that is meant to be shared."""
+
+
+def shareable(found: Report) -> Report:
+    """A report without the names from the wire that stand in `measured`: tags, serial numbers, users, addresses."""
+    findings = tuple(replace(one, measured=dict.fromkeys(one.measured, HIDDEN)) for one in found.findings)
+    return replace(found, findings=findings)
+
+
+def _summary(station: Station, autopsy: Autopsy | None) -> StationSummary:
+    known = station.registration
+    return StationSummary(
+        station.identity, " ".join(part for part in (known.vendor, known.model, known.firmware) if part),
+        _version(station).value, station.vantage, len(station.links), (station.said[0], station.said[1]),
+        tuple(autopsy.sentences(station)) if autopsy is not None else (),
+    )  # fmt: skip
+
+
+def _version(station: Station) -> Version:
+    """Of the latest connection of which it is known; else what it asked for where it was refused."""
+    known = [station.connections.offered, *(one.version for one in station.links), station.version]
+    return next((one for one in reversed(known) if one is not Version.UNKNOWN), Version.UNKNOWN)
+
+
+def _own_notices(diagnosis: Diagnosis) -> Iterable[str]:
+    for name, how in diagnosis.failures.items():
+        yield f"The rule {name} failed ({how}); what it looks for was not looked for everywhere. This is a bug."
+    if diagnosis.not_kept:
+        yield f"{diagnosis.not_kept:,} findings and waiting rules were let go, since there were too many."
+    if diagnosis.stations.forgotten:
+        yield f"{diagnosis.stations.forgotten:,} stations were forgotten, since there were too many."
+
+
+def standpoint(vantage: str) -> str:
+    """What a vantage means for figures, a sentence."""
+    where = f"Captured {WORDS[vantage]}"
+    if vantage in ("station", "csms"):
+        far = "CSMS" if vantage == "station" else "station"
+        return f"{where}: answers of the {far} include the time on the network."
+    if vantage == MIDDLE:
+        return f"{where}: latencies include the network on the far side of who answers."
+    if vantage == HOST:
+        return f"{where}: latencies are processing times."
+    return "It is not known where this was captured: latencies may include the time on the network."
+
+
+def rule_of(finding: Finding) -> str:
+    """The title of a finding's rule."""
+    return RULES[finding.rule].title
