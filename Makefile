@@ -36,6 +36,8 @@ format: $(VENV)/.lint ## put the code into the project's format
 
 docs: $(VENV)/.runtime ## write the pages that are made from tables anew
 	$(BIN)/ocppscope fields --markdown > docs/filter.md
+	$(BIN)/ocppscope rules --markdown > docs/rules.md
+	$(BIN)/ocppscope timing --markdown > docs/timing.md
 	$(BIN)/python -c 'from ocppscope.tui.document import markdown; print(markdown(), end="")' > docs/keys.md
 
 bench: $(VENV)/.runtime ## compare with tshark, a few minutes; choose with BENCH="20k 200k-deflate"

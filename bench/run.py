@@ -133,7 +133,15 @@ LOG_JOBS = Job(
     "log --format jsonl --jobs 2", ocppscope("log", "--format", "jsonl", "--jobs", "2"), found_by_ocppscope
 )
 TSHARK = Job("tshark", tshark(), found_by_tshark)
-JOBS = (Job("log", ocppscope("log")), LOG_JSONL, Job("stations", ocppscope("stations")), TSHARK)
+JOBS = (
+    Job("log", ocppscope("log")),
+    LOG_JSONL,
+    Job("stations", ocppscope("stations")),
+    Job("diagnose", ocppscope("diagnose")),
+    Job("timing", ocppscope("timing")),
+    TSHARK,
+)
+"""`stations` does all the decoding and prints little; what `diagnose` takes beyond it is the analysis."""
 TSHARK_IN_ORDER = Job("tshark, reassemble_out_of_order", tshark(*IN_ORDER), found_by_tshark)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from ocppscope.analysis.pages import NO_TRANSACTIONS
 from ocppscope.model import Message
 from ocppscope.store.store import Store
 from ocppscope.tui.prompt import Prompt
@@ -32,6 +33,18 @@ class MemorySession:
         self.store = Store(**options)
         self.done = False
         self.store.take(events)
+        self.told = None
+        self.pages = NO_TRANSACTIONS
+        self.rows = ()
+
+    def report(self) -> Any:
+        return self.told
+
+    def transactions(self) -> Any:
+        return self.pages
+
+    def figures(self) -> Any:
+        return self.rows
 
     def describe(self, version: object, action: str, response: bool) -> None:
         return None
@@ -66,6 +79,9 @@ class Host(App[None]):
 
     def on_row_opened(self, event: Any) -> None:
         self.posted.append(("opened", event.row))
+
+    def on_finding_wanted(self, event: Any) -> None:
+        self.posted.append(("finding", event.number))
 
     def on_filter_wanted(self, event: Any) -> None:
         self.posted.append(("filter", event.text))

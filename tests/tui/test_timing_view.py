@@ -13,7 +13,7 @@ from ocppscope.render import axes, styled
 from ocppscope.render.axes import Scale
 from ocppscope.store.store import Store
 from ocppscope.tui import timing, timing_charts, timing_figures
-from ocppscope.tui.timing import CHARTS, CONNECTIONS, HEARTBEATS, TimingView, filter_of
+from ocppscope.tui.timing import CHARTS, CONNECTIONS, FIGURES, HEARTBEATS, TimingView, filter_of
 from ocppscope.tui.timing_figures import ALL, NOTHING, Latencies, figures
 from store.support_store import START, call, closed, connection, exchanges, opened, result
 from support_engine import CAPTURES, run
@@ -274,7 +274,7 @@ def test_every_chart_can_be_reached(size):
         view = host.view
         for name in CHARTS:
             assert view.chart == name
-            assert view.target is (view.chart_lines if name == CONNECTIONS else view.table)
+            assert view.target is {CONNECTIONS: view.chart_lines, FIGURES: view.rows}.get(name, view.table)
             assert view.chart_lines.count or size[0] == 20
             view.do_next_chart(None)
             await settled(host, pilot)

@@ -1,4 +1,4 @@
-"""Captures as a session for the screens: a thread that reads, decodes and fills the store, and can be stopped.
+"""Captures as a session for the screens: a thread that reads, decodes, fills the store and diagnoses; can be stopped.
 
 What is wrong with a capture is a sentence: an exception before the thread starts, `Progress.trouble` after.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ocppscope.capture.pcapfile import STDIN, open_captures
 from ocppscope.cli.afterwards import holdings, losses
 from ocppscope.cli.run import GC_EVERY
+from ocppscope.cli.studying import Study, configured
 from ocppscope.engine import Engine
 from ocppscope.errors import OcppscopeError, UsageError
 from ocppscope.ocpp.describe import describe
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import BinaryIO
 
+    from ocppscope.analysis.pages import Transactions
+    from ocppscope.analysis.report import Report
+    from ocppscope.analysis.timing.figures import Row
     from ocppscope.capture.pcapfile import CaptureReader
     from ocppscope.model import Connection, Version
     from ocppscope.ocpp.describe import Description
@@ -48,6 +52,7 @@ class FileSession:
 
     def __init__(self, inputs: list[str], options: Options, *, stdin: BinaryIO | None = None) -> None:
         """Opens the captures; raises OcppscopeError."""
+        wanted = configured()
         self._reader: CaptureReader = open_captures(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES)
         self._engine = Engine(options)
         self.title = ", ".join(os.path.basename(name) or name for name in inputs)
@@ -55,6 +60,7 @@ class FileSession:
         files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
         self.notes: Notes | None = load_notes(files[0]) if files else None
         self.store.notes = self.notes
+        self.study = Study(self.store, inputs, wanted)
         self._source = self.store.add_source(CaptureTexts(files[0])) if files and len(inputs) == 1 else SPOOL
         self._thread: Thread | None = None
         self._stopped = Flag()
@@ -65,6 +71,19 @@ class FileSession:
     def describe(self, version: Version, action: str, response: bool) -> Description | None:
         """What the schema says of a payload."""
         return describe(version, action, response)
+
+    def report(self) -> Report | None:
+        """What the diagnosis has found."""
+        return self.study.report
+
+    def transactions(self) -> Transactions:
+        """The pages of the transactions."""
+        return self.study.transactions
+
+    def figures(self) -> tuple[Row, ...]:
+        """The timing figures; while the capture is read, made for those who asked lately."""
+        self.study.is_timed = True
+        return self.study.figures
 
     def progress(self) -> Progress:
         """How far the thread is."""
@@ -107,16 +126,22 @@ class FileSession:
     def _read(self, changed: Callable[[], None]) -> None:
         told = 0.0
         for block in self._reader.blocks():
-            self.store.take(self._engine.packets(block), self._source)
+            events = self._engine.packets(block)
+            self.store.take(events, self._source)
+            self.study.take(events)
             if self._stopped.is_set():
                 return
+            self.study.publish_sometimes(self._reader.notices)
             now = time.monotonic()
             if now - told >= CHANGED_EVERY and len(self.store):
                 told = now
                 changed()
-        self.store.take(self._engine.finish())
+        events = self._engine.finish()
+        self.store.take(events)
+        self.study.take(events)
         lost: list[Connection] = [one for one in self.store.connections.values() if any(one.lost_bytes)]
         self._ending = (*losses(lost), *self._holdings())
+        self.study.finish((*self._reader.notices, *self._ending))
 
     def _holdings(self) -> list[str]:
         """What a capture without messages did hold."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("-c", "--count", type=click.IntRange(1), metavar="N", help="Stop after N messages.")
 @click.option("--events", is_flag=True, help="With jsonl: also connections, close frames, pings, lost bytes.")
+@click.option("--findings", is_flag=True, help="Show below each message what `diagnose` found in it; reads twice.")
 @click.option("--pings", is_flag=True, help="Show ping and pong frames.")
 @click.option("--legs", is_flag=True, help="Show sessions again that were captured on two legs of their way.")
 @click.option("--follow", is_flag=True, help="Wait for more at the end of the file, until Ctrl-C.")
@@ -50,6 +51,7 @@ def command(
     clock: ClockFormat,
     count: int | None,
     events: bool,
+    findings: bool,
     pings: bool,
     legs: bool,
     follow: bool,
@@ -75,6 +77,7 @@ def command(
             wanted=wanted,
             limit=count,
             events=events,
+            findings=findings,
             pings=pings,
             legs=legs,
             follow=follow,

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "view": ("view", "Open captures on the screen; the default on a terminal."),
     "log": ("log", "Print the annotated message log; the default in a pipe."),
+    "diagnose": ("diagnose", "Say what went wrong, who did it and what to try: root causes first."),
+    "timing": ("timing", "Measure: latencies, boots, heartbeats, transactions, clocks, bytes."),
     "stations": ("stations", "List stations and their connections, or how each was negotiated."),
+    "rules": ("rules", "List what `diagnose` looks for, or explain one rule."),
     "fields": ("fields", "List what messages can be filtered on, or explain one field."),
     "completion": ("completion", "Print the completion script of a shell."),
 }

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocppscope.capture.pcapfile import CaptureReader
+    from ocppscope.cli.diagnosing import FindingsByMessage
     from ocppscope.cli.sieve import Sieve
     from ocppscope.options import Options
     from ocppscope.render.formats import LogFormat
@@ -56,6 +57,7 @@ class LogRequest(NamedTuple):
     legs: bool = False
     follow: bool = False
     jobs: int = 1
+    findings: bool = False
 
 
 class StationsRequest(NamedTuple):
@@ -75,18 +77,23 @@ def run_log(request: LogRequest) -> None:
     if request.events and request.form == "csv":
         raise UsageError("--events has no csv form.", "Take --format jsonl.")
     live = request.follow or STDIN in request.inputs or sys.stdout.isatty()
+    wanted = sieve(request.wanted)
+    found = _findings_first(request) if request.findings or (wanted is not None and wanted.asks_findings) else None
+    if wanted is not None and found is not None:
+        wanted.verdicts = found.verdicts
     writer = Writer(sys.stdout, live=live)
     form = log_format(request)
     log = Log(
         form,
         writer.add,
-        sieve=sieve(request.wanted),
+        sieve=wanted,
+        annotate=found.lines if found is not None and request.findings else None,
         events=request.form == "text" or request.events,
         legs=request.legs,
         count=request.limit,
     )
     writer.add(form.header())
-    if request.jobs > 1 and (log.sieve is None or log.sieve.works_in_parallel):
+    if request.jobs > 1 and found is None and (log.sieve is None or log.sieve.works_in_parallel):
         _log_in_parallel(request, log, writer)
         return
     with reading(request.inputs, follow=request.follow) as reader:
@@ -103,6 +110,22 @@ def run_log(request: LogRequest) -> None:
             writer.flush()
         if not request.quiet:
             Afterwards(sys.stderr).tell(engine.summary, log, reader.notices, secrets=bool(reader.secrets))
+
+
+def _findings_first(request: LogRequest) -> FindingsByMessage:
+    """What the rules say of each message: known only when all is read, so the captures are read twice."""
+    if request.follow or STDIN in request.inputs:
+        raise UsageError(
+            "Findings are known at the end of a capture, and this one cannot be read twice.",
+            "Save it to a file first.",
+        )
+    if request.findings and request.form != "text":
+        raise UsageError(
+            "--findings is for the text form.", "Take `diagnose --format json`, or a filter on findings."
+        )
+    from ocppscope.cli.diagnosing import findings_by_message  # noqa: PLC0415 - only where somebody asks for findings
+
+    return findings_by_message(request.inputs, request.options, quiet=request.quiet)
 
 
 def _log_in_parallel(request: LogRequest, log: Log, writer: Writer) -> None:

@@ -12,7 +12,10 @@ from ocppscope.query.fields import Around, Level
 from ocppscope.query.filter import FilterError, compile_filter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ocppscope.query.filter import Filter
+    from ocppscope.store.verdicts import Verdicts
 
 
 def understood(text: str) -> Filter:
@@ -36,7 +39,13 @@ class Sieve:
         self._wanted = wanted
         self._connections: dict[int, Connection] = {}  # those that are open
         self._before_ns: int | None = None
+        self.verdicts: Callable[[Message], Verdicts] | None = None  # what the rules said, where that is known
         self._lets_others_pass = all(field.level is Level.CONNECTION for field in wanted.fields)
+
+    @property
+    def asks_findings(self) -> bool:
+        """Whether it has to be known what the rules say."""
+        return any(field.level is Level.FINDING for field in self._wanted.fields)
 
     @property
     def works_in_parallel(self) -> bool:
@@ -54,6 +63,8 @@ class Sieve:
         """Whether the next message passes; all of them must come here."""
         before, self._before_ns = self._before_ns, message.time_ns
         around = Around(row, None if before is None else message.time_ns - before)
+        if self.verdicts is not None:
+            around = around._replace(verdicts=self.verdicts(message))
         return self._wanted.matches(message, self._connections.get(message.connection), around)
 
     def takes_other(self, number: int, connection: Connection | None) -> bool:

@@ -50,19 +50,43 @@ _TABLE = (
     Action(
         "last", ("G", "end"), "last", "To the last row; with a number before it, to the row of that number.", MOVE
     ),
-    Action("open", ("enter",), "open", "Into the details; there, open or shut a part of the message.", MOVE),
+    Action("open", ("enter",), "open", "Into the details or the page; to the message; open or shut a part.", MOVE),
     Action("switch_focus", ("tab", "shift+tab"), "focus", "From the list to the details, and back.", MOVE),
-    Action("back", ("escape",), "back", "Cancel what runs; out of the details; back to the tab Messages.", MOVE),
+    Action("back", ("escape",), "back", "Cancel what runs; out of the details or the page; back to Messages.", MOVE),
     # --- Find
     Action("filter", ("/", "f3"), "filter", "Type a filter: only what passes it is shown.", FIND, footer=True),
     Action("clear_filter", ("backspace",), "no filter", "Take the filter away.", FIND),
     Action("search", ("f",), "find", "Look for a text in the messages that are shown.", FIND, (MESSAGES,)),
     Action("next_match", ("n",), "next", "To the next message with the text.", FIND, (MESSAGES,)),
     Action("previous_match", ("N",), "previous", "To the previous message with the text.", FIND, (MESSAGES,)),
-    Action("next_error", ("e",), "error", "To the next message with an error.", FIND, _LISTS, footer=True),
-    Action("previous_error", ("E",), "error up", "To the previous message with an error.", FIND, _LISTS),
-    Action("next_warning", ("w",), "warning", "To the next message with a warning.", FIND, _LISTS),
-    Action("previous_warning", ("W",), "warning up", "To the previous message with a warning.", FIND, _LISTS),
+    Action(
+        "next_error",
+        ("e",),
+        "error",
+        "To the next message with an error, or with a finding that is one.",
+        FIND,
+        _LISTS,
+        footer=True,
+    ),
+    Action(
+        "previous_error", ("E",), "error up", "To the previous message with an error or such a finding.", FIND, _LISTS
+    ),
+    Action(
+        "next_warning",
+        ("w",),
+        "warning",
+        "To the next message with a warning, or with a finding that is one.",
+        FIND,
+        _LISTS,
+    ),
+    Action(
+        "previous_warning",
+        ("W",),
+        "warning up",
+        "To the previous message with a warning or such a finding.",
+        FIND,
+        _LISTS,
+    ),
     Action(
         "next_of_exchange",
         ("o",),
@@ -85,7 +109,9 @@ _TABLE = (
     # --- Look
     Action("show_messages", ("f12",), "messages", "The tab Messages.", LOOK),
     Action("show_ladder", ("f4",), "ladder", "The tab Ladder; from there, back to Messages.", LOOK, footer=True),
-    Action("show_findings", ("f5",), "findings", "The tab Findings.", LOOK),
+    Action(
+        "show_findings", ("f5",), "findings", "The tab Findings; from there, back to Messages.", LOOK, footer=True
+    ),
     Action("show_stations", ("f7",), "stations", "The tab Stations.", LOOK, footer=True),
     Action("show_timing", ("f8",), "timing", "The tab Timing.", LOOK, footer=True),
     Action("show_transactions", ("f9",), "transactions", "The tab Transactions.", LOOK),
@@ -108,7 +134,7 @@ _TABLE = (
     Action("columns", ("f10",), "columns", "Choose the columns.", LOOK, (MESSAGES,), footer=True),
     Action("follow", ("F",), "follow", "Stay at the newest message.", LOOK, (MESSAGES,)),
     Action("theme", ("ctrl+t",), "theme", "The next theme: dark, light, without colours.", LOOK),
-    # --- Look: ladder, stations, timing
+    # --- Look: ladder, stations, findings, transactions, timing
     Action(
         "ladder_heartbeats",
         ("h",),
@@ -133,8 +159,60 @@ _TABLE = (
         footer=True,
     ),
     Action("fold_stations", ("x",), "fold all", "Hide or show the connections of all stations.", LOOK, (STATIONS,)),
+    Action(
+        "fold_finding",
+        ("space",),
+        "unfold",
+        "Show or hide what is known of a finding: advice, figures, consequences, evidence.",
+        LOOK,
+        (FINDINGS,),
+        footer=True,
+    ),
+    Action("fold_findings", ("x",), "fold all", "Hide what is shown of all findings, or show it.", LOOK, (FINDINGS,)),
+    Action(
+        "choose_severity",
+        ("s",),
+        "severity",
+        "Findings of every severity, warnings and errors, errors only.",
+        LOOK,
+        (FINDINGS,),
+        footer=True,
+    ),
+    Action(
+        "choose_station",
+        ("S",),
+        "station",
+        "Only the findings of this station, or of all again.",
+        LOOK,
+        (FINDINGS,),
+        footer=True,
+    ),
+    Action(
+        "sort_transactions",
+        ("s",),
+        "sort",
+        "Sort the transactions by something else.",
+        LOOK,
+        (TRANSACTIONS,),
+        footer=True,
+    ),
+    Action(
+        "reverse_transactions", ("S",), "reverse", "Sort the transactions the other way round.", LOOK, (TRANSACTIONS,)
+    ),
+    Action("next_transaction", ("right", "l"), "next", "The page of the next transaction.", LOOK, (TRANSACTIONS,)),
+    Action(
+        "previous_transaction",
+        ("left", "h"),
+        "previous",
+        "The page of the transaction before.",
+        LOOK,
+        (TRANSACTIONS,),
+    ),
     Action("next_chart", ("right", "l"), "next chart", "The next kind of chart.", LOOK, (TIMING,), footer=True),
     Action("previous_chart", ("left", "h"), "previous chart", "The kind of chart before.", LOOK, (TIMING,)),
+    Action(
+        "fold_figure", ("space",), "unfold", "Show or hide what a figure means, and its stations.", LOOK, (TIMING,)
+    ),
     # --- Marks and notes
     Action(
         "mark",

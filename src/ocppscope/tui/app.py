@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from textual.app import App
 from textual.containers import Container
 from textual.message import Message
@@ -16,29 +17,30 @@ from textual.widgets import ContentSwitcher
 
 from ocppscope.store.places import GoneError
 from ocppscope.tui import actions, pages
-from ocppscope.tui.actions import ACTIONS, LADDER, MESSAGES, VIEWS
+from ocppscope.tui.actions import ACTIONS, FINDINGS, LADDER, MESSAGES, VIEWS
 from ocppscope.tui.bars import KeyLine, Status, StatusLine, TabBar, key_line, status_line
 from ocppscope.tui.commands import ActionCommands, interpret
 from ocppscope.tui.detail import DetailPane
-from ocppscope.tui.events import FilterWanted, RowChosen, RowOpened
+from ocppscope.tui.events import FilterWanted, FindingWanted, RowChosen, RowOpened
 from ocppscope.tui.filterbar import FilterBar
 from ocppscope.tui.finding import FilterAdvanced, Finding, SearchEnded
+from ocppscope.tui.findings import FindingsView
 from ocppscope.tui.ladder import LadderView
 from ocppscope.tui.marking import Marking
 from ocppscope.tui.messages import MessagesView
 from ocppscope.tui.moving import Moving
-from ocppscope.tui.placeholders import FindingsView, TransactionsView
 from ocppscope.tui.prompt import Prompt
 from ocppscope.tui.safety import ControlFilter, told
 from ocppscope.tui.screens import ColumnsScreen, HelpScreen, NoticesScreen
+from ocppscope.tui.seek import among
 from ocppscope.tui.settings import Settings, key_name
 from ocppscope.tui.sharing import SavingAdvanced, Sharing
 from ocppscope.tui.stations import StationsView
 from ocppscope.tui.theme import LOOKS
 from ocppscope.tui.timing import TimingView
+from ocppscope.tui.transactions import TransactionsView
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from textual import events
     from textual.app import ComposeResult
@@ -243,9 +245,18 @@ class Scope(App[None]):
         """From another tab: the row in the list. From the list: its details."""
         if self.view == MESSAGES:
             self.perform("open")
-        else:
-            self.row = event.row
-            self.show_tab(MESSAGES)
+            return
+        self.row = event.row
+        if self.shown is not None and not len(among(np.array([event.row], np.int64), self.shown)):
+            self.perform("clear_filter")
+            self.say("The filter was taken away, since it hides this message.")
+        self.show_tab(MESSAGES)
+
+    def on_finding_wanted(self, event: FindingWanted) -> None:
+        """From another tab: the finding among the others."""
+        self.show_tab(FINDINGS)
+        if not self.show.show_finding(event.number):
+            self.say("That finding is not there any more.")
 
     def on_filter_wanted(self, event: FilterWanted) -> None:
         """A view asks for a filter."""

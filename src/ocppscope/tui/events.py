@@ -1,4 +1,4 @@
-"""The messages that views post to the app. They carry row numbers of the store, never widgets or texts."""
+"""The messages that views post to the app. They carry numbers of rows or findings, never widgets or texts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ class RowOpened(Message):
 
     def __init__(self, row: int) -> None:
         self.row = row
+        super().__init__()
+
+
+class FindingWanted(Message):
+    """A finding was chosen elsewhere: the user wants to see it among the findings. `number` is that of the report."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
         super().__init__()
 
 

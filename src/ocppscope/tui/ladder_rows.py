@@ -45,7 +45,8 @@ MAX_MADE = 2048
 MAX_EVENTS = 512
 """Messages that are kept made: those on the screen and around it."""
 
-_PENDING, _ANSWERED = OUTCOMES.index(Outcome.PENDING), OUTCOMES.index(Outcome.ANSWERED)
+_ANSWERED = OUTCOMES.index(Outcome.ANSWERED)
+_REPEATED = [OUTCOMES.index(outcome) for outcome in (Outcome.RESENT, Outcome.REUSED_ID)]
 _SETTLED = (Outcome.ANSWERED, Outcome.ERROR, Outcome.LATE, Outcome.TIMEOUT, Outcome.OPEN)
 _EVENT, _QUIET, _DAY = int(What.EVENT), int(What.QUIET), int(What.DAY)
 
@@ -180,7 +181,9 @@ class StoreLadder(Ladder):
         quiet = np.zeros(len(rows), np.bool_)
         heartbeat = self.store.actions.get("Heartbeat")
         if self.options.collapse and heartbeat is not None:
-            calm = (chunk.outcome[at] == _PENDING) | (chunk.outcome[at] == _ANSWERED)
+            outcome = chunk.outcome[at]  # of a CALL what became of it since: that has a row of its own
+            asked = (chunk.kind[at] == int(Kind.CALL)) & ~np.isin(outcome, _REPEATED)
+            calm = asked | (outcome == _ANSWERED)
             quiet = (chunk.action[at] == heartbeat) & (chunk.problems[at] == 0) & calm
         return rows, chunk.time_ns[at], quiet
 

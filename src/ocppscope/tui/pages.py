@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from ocppscope.analysis.registry import RULES
 from ocppscope.model import Kind, Outcome, Side
 from ocppscope.query.fields import FIELDS, Around
 from ocppscope.query.fields import Subject as Asked
@@ -17,12 +18,14 @@ from ocppscope.render.tree import Node, Tree
 from ocppscope.render.wiretext import columns, visible
 from ocppscope.tui.columns import SPECIAL, words
 from ocppscope.tui.seek import exchange
-from ocppscope.tui.severity import SIGNS, of_problems
+from ocppscope.tui.severity import SIGNS, of_problems, of_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from ocppscope.analysis.finding import Finding
     from ocppscope.model import Connection, Message
+    from ocppscope.store.verdicts import Verdict
     from ocppscope.tui.session import Session
 
 MAX_OPENED = 400
@@ -110,6 +113,34 @@ def problems(subject: Subject) -> list[Line]:
     ]
 
 
+def findings(subject: Subject) -> list[Line]:
+    """A line for each thing that the diagnosis found in the message."""
+    verdicts = subject.session.store.judged.at(subject.row)
+    report = subject.session.report() if verdicts else None
+    rules = {one.rule for one in verdicts}
+    station = "" if subject.connection is None else subject.connection.station
+    known = [] if report is None else [one for one in report.findings if one.rule in rules and one.station == station]
+    return [_finding(one, [found for found in known if found.rule == one.rule], subject.message) for one in verdicts]
+
+
+def _finding(verdict: Verdict, known: Sequence[Finding], message: Message) -> Line:
+    """What the finding says whose evidence the message is, else what the first one of its rule says."""
+    name = message.connection, message.ordinal
+    mine = [one for one in known if any(ref[1:3] == name for ref in one.evidence)] or known
+    severity = of_verdicts((verdict,))
+    head = (
+        Span(f"{SIGNS[severity] if severity else '·'} ", _SEVERITY_STYLES[severity]),
+        Span(f"{verdict.rule}  ", Style.BOLD),
+    )
+    if not mine:
+        return (*head, Span(RULES[verdict.rule].title if verdict.rule in RULES else "", Style.PLAIN))
+    times_ = f" ({mine[0].count:,} times)" if mine[0].count > 1 else ""
+    return (*head, styled.wire(mine[0].text, Style.PLAIN, MAX_SENTENCE), Span(times_, Style.DIM))
+
+
+_SEVERITY_STYLES = (Style.DIM, Style.WARNING, Style.ERROR)
+
+
 def tree_of(subject: Subject) -> Tree:
     """The message as a tree, with what the schema says."""
     message, connection = subject.message, subject.connection
@@ -142,6 +173,7 @@ def json_page(subject: Subject, width: int) -> list[Item]:
     items: list[Item] = [head(subject)]
     items += [one for one in (ending(subject.message),) if one]
     items += problems(subject)
+    items += findings(subject)
     note = subject.session.notes.of(subject.message) if subject.session.notes else None
     if note is not None and (note.mark or note.note):
         items.append(
@@ -243,7 +275,7 @@ def exchange_page(subject: Subject, width: int) -> list[Item]:
         items.append(
             (mark, Span(f"row {row:,}  {times.stamp(message.time_ns)}  ", Style.DIM), *head(part)),
         )
-        items += [(Span("    "), *line) for line in (ending(message), *problems(part)) if line]
+        items += [(Span("    "), *line) for line in (ending(message), *problems(part), *findings(part)) if line]
         told = styled.clip((Span(f"    {words(message)}", Style.PLAIN),), width)
         items.append(told)
     if len(rows) > MAX_PARTS:

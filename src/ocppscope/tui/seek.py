@@ -5,6 +5,7 @@ Looks at a window of rows at a time, so that a near one is found at once and a f
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,11 @@ from ocppscope.query.filter import compile_filter
 from ocppscope.store.places import GoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from ocppscope.analysis.finding import Ref
     from ocppscope.store.store import Piece, Store
 
     Rows = NDArray[np.int64]
@@ -88,3 +90,34 @@ def exchange(store: Store, row: int) -> list[int]:
         start, stop = max(row - EXCHANGE_REACH, store.first), min(row + EXCHANGE_REACH, len(store))
         found.update((np.flatnonzero(wanted.mask(store, start, stop))[:MAX_EXCHANGE] + start).tolist())
     return sorted(found)
+
+
+def row_of(store: Store, ref: Ref) -> tuple[int | None, str]:
+    """The row that shows a place in the capture, None if there is none; and what is to be said of that.
+
+    Of a moment of a connection: its first message from then on, or its last one; of anything else the next message.
+    """
+    if ref.ordinal >= 0:
+        row = store.find(ref.connection, ref.ordinal)
+        return row, "" if row is not None else "That message is not kept any more."
+    rows = store.rows_of(ref.connection) if ref.connection >= 0 else []
+    if rows:
+        return rows[min(_from(store, rows, ref.time_ns), len(rows) - 1)], ""
+    kept = range(store.first, len(store))
+    if not kept:
+        return None, "There are no messages."
+    said = f"Connection #{ref.connection} has no messages" if ref.connection >= 0 else "No message belongs to it"
+    return kept[min(_from(store, kept, ref.time_ns), len(kept) - 1)], f"{said}: this is what was said then."
+
+
+def _from(store: Store, rows: Sequence[int], time_ns: int) -> int:
+    """The place of the first of some rows that is not before a time; rows that have gone meanwhile are before."""
+
+    def when(row: int) -> int:
+        try:
+            chunk, at = store.cell(row)
+        except GoneError:
+            return -1
+        return int(chunk.time_ns[at])
+
+    return bisect_left(rows, time_ns, key=when)

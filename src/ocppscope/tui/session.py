@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocppscope.analysis.pages import Transactions
+    from ocppscope.analysis.report import Report
+    from ocppscope.analysis.timing.figures import Row
     from ocppscope.model import Version
     from ocppscope.render.tree import Facts
     from ocppscope.store.notes import Notes
@@ -43,6 +46,15 @@ class Session(Protocol):
 
     def describe(self, version: Version, action: str, response: bool) -> Callable[[str], Facts | None] | None:
         """What the schema says of the elements of a payload, by JSON pointer; None if no schema covers it."""
+
+    def report(self) -> Report | None:
+        """What the diagnosis has found so far, the same object until there is more; None where there is none yet."""
+
+    def transactions(self) -> Transactions:
+        """The transactions so far, likewise."""
+
+    def figures(self) -> tuple[Row, ...]:
+        """The timing figures so far, likewise; who asks makes the session work out newer ones."""
 
     def progress(self) -> Progress:
         """How far it is. From any thread."""

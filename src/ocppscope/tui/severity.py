@@ -1,6 +1,7 @@
-"""How bad a row is at first sight: an error, a warning, or neither, on columns.
+"""How bad a row is: an error, a warning, or neither, on columns; by what it is, its problems, and the diagnosis.
 
-This is no diagnosis: problems are facts, and those that count as warnings are listed here. All others are errors.
+Problems are facts, and those that count as warnings are listed here; all others are errors. What the diagnosis found
+in a row can only make it worse; its notes do not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ocppscope.model import Problem
+    from ocppscope.store.columns import Chunk
     from ocppscope.store.store import Piece, Store
+    from ocppscope.store.verdicts import Verdicts
 
 NOTHING, WARNING, ERROR = 0, 1, 2
 SIGNS = (" ", "!", "✗")
@@ -64,6 +67,14 @@ def of_problems(problems: tuple[Problem, ...]) -> int:
     return max((WARNING if one.code in WARNINGS else ERROR for one in problems), default=NOTHING)
 
 
+_OF_VERDICT = {"note": NOTHING, "warning": WARNING, "error": ERROR}
+
+
+def of_verdicts(verdicts: Verdicts) -> int:
+    """The worst of what the diagnosis found in a row."""
+    return max((_OF_VERDICT.get(one.severity, NOTHING) for one in verdicts), default=NOTHING)
+
+
 class Severities:
     """Looks rows of a store up; remembers what each list of problems is worth."""
 
@@ -78,13 +89,18 @@ class Severities:
         codes = chunk.problems[rows]
         if codes.any():
             worst = np.maximum(worst, self._sets(int(codes.max()))[codes])
+        if len(self._store.judged):
+            for row, verdicts in self._store.judged.rows(piece.first, piece.first + len(worst)):
+                at = row - piece.first
+                worst[at] = max(int(worst[at]), of_verdicts(verdicts))
         return worst
 
-    def row(self, chunk: object, at: int) -> int:
+    def row(self, chunk: Chunk, at: int) -> int:
         """The value of one row."""
-        kind, outcome, code = (int(getattr(chunk, name)[at]) for name in ("kind", "outcome", "problems"))
+        code = int(chunk.problems[at])
         own = int(self._sets(code)[code]) if code else NOTHING
-        return max(int(_OF_KIND[kind]), int(_OF_OUTCOME[outcome]), own)
+        found = of_verdicts(self._store.judged.at(chunk.first + at))
+        return max(int(_OF_KIND[int(chunk.kind[at])]), int(_OF_OUTCOME[int(chunk.outcome[at])]), own, found)
 
     def _sets(self, code: int) -> NDArray[np.uint8]:
         known = len(self._of_set)

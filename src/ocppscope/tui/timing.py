@@ -1,4 +1,4 @@
-"""The tab Timing: how long answers took, how regular heartbeats were, who was connected when.
+"""The tab Timing: how long answers took, how regular heartbeats were, who was connected when; and all figures.
 
 Figures and charts are made in threads, once for what there is to see; the thread's result comes back as a message.
 """
@@ -16,6 +16,7 @@ from ocppscope.render import axes, styled, times
 from ocppscope.render.styled import EMPTY, Line, Span, Style
 from ocppscope.render.textlog import ARROWS
 from ocppscope.tui import timing_charts as charts
+from ocppscope.tui import timing_rows
 from ocppscope.tui.events import FilterWanted
 from ocppscope.tui.prompt import OneLine
 from ocppscope.tui.stations_table import count as short_count
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from textual.app import ComposeResult
 
+    from ocppscope.analysis.timing.figures import Row
     from ocppscope.tui.session import Session
+    from ocppscope.tui.timing_rows import FigureItem
 
 LATENCY, HISTOGRAM, HEARTBEATS, CONNECTIONS = "Latency over time", "Distribution", "Heartbeats", "Connections"
-CHARTS = (LATENCY, HISTOGRAM, HEARTBEATS, CONNECTIONS)
+FIGURES = "Figures"
+CHARTS = (LATENCY, HISTOGRAM, HEARTBEATS, CONNECTIONS, FIGURES)
 """What there is to see, in order."""
 REST = 4
 """New figures wait so many times as long as the last ones took, while the store grows."""
@@ -116,6 +120,49 @@ def _beats_line(found: Beats) -> Line:
     return tuple(spans)
 
 
+class RowTable(VirtualList):
+    """The figures of the diagnosis, whatever the filter leaves of the messages."""
+
+    def __init__(self) -> None:
+        super().__init__(id="timing-rows")
+        self.rows: tuple[Row, ...] = ()
+        self.items: list[FigureItem] = []
+        self.opened: set[timing_rows.Key] = set()
+
+    @property
+    def item(self) -> FigureItem | None:
+        """What is under the cursor."""
+        return self.items[self.cursor] if self.cursor < len(self.items) else None
+
+    def line(self, index: int, width: int) -> Line:
+        """A family, a figure, or one of its rows."""
+        return styled.clip(self.items[index].line, width)
+
+    def show(self, rows: tuple[Row, ...]) -> None:
+        """Other figures, or another width; the cursor stays on its line."""
+        before = self.item
+        self.rows = rows
+        self.items = timing_rows.items(rows, self.opened, max(self.scrollable_content_region.width, 40))
+        self.forget()
+        self.set_count(len(self.items))
+        if before is not None:
+            self.put_on(before.key)
+
+    def toggle(self) -> None:
+        """Opens or shuts the figure under the cursor."""
+        key = self.item.parent if self.item is not None else ()
+        if key:
+            self.opened ^= {key}
+            self.show(self.rows)
+            self.put_on(key)
+
+    def put_on(self, key: timing_rows.Key) -> None:
+        """Puts the cursor on a line, if it is there."""
+        at = next((at for at, one in enumerate(self.items) if one.key == key), None)
+        if at is not None and at != self.cursor:
+            self.move_to(at, tell=False)
+
+
 class Chart(VirtualList):
     """The lines of a chart."""
 
@@ -166,6 +213,8 @@ class TimingView(Vertical):
         self.heading = OneLine()
         self.table = FigureTable()
         self.chart_lines = Chart()
+        self.rows = RowTable()
+        self.rows.display = False
         self.chart = CHARTS[0]
         self.found: Figures = NOTHING
         self._rows: NDArray[np.int64] | None = None
@@ -183,12 +232,15 @@ class TimingView(Vertical):
         yield self.heading
         yield self.table
         yield self.chart_lines
+        yield self.rows
 
     # --- what every view does ---------------------------------------------------------------------------------------
 
     @property
     def target(self) -> VirtualList:
         """What gets the keys."""
+        if self.chart == FIGURES:
+            return self.rows
         return self.chart_lines if self.chart == CONNECTIONS else self.table
 
     def grown(self, *, finished: bool = False) -> None:
@@ -196,6 +248,7 @@ class TimingView(Vertical):
         self._is_seen = True
         self._rests = self._rests and not (finished or self.session.progress().done)
         self._count()
+        self._ask()
 
     def show_rows(self, rows: NDArray[np.int64] | None) -> None:
         """The filter left these; None is all."""
@@ -221,6 +274,7 @@ class TimingView(Vertical):
     def on_resize(self) -> None:
         """Another size needs another chart."""
         self._arrange()
+        self.call_after_refresh(lambda: self.rows.show(self.rows.rows))
 
     def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
         """Another action or station is drawn."""
@@ -230,10 +284,18 @@ class TimingView(Vertical):
     def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
         """A click on the line of the cursor."""
         event.stop()
-        if event.source is self.table:
+        if event.source in (self.table, self.rows):
             self.do_open(None)
 
     # --- figures ----------------------------------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Shows the latest figures of the diagnosis."""
+        if self.chart == FIGURES and self._is_seen:
+            found = self.session.figures()
+            if found is not self.rows.rows:
+                self.rows.show(found)
+            self.heading.say(self._heading())
 
     def _wanted(self) -> Wanted:
         return Wanted(len(self.session.store), self.session.store.amended()[1], self._filtered)
@@ -297,12 +359,19 @@ class TimingView(Vertical):
         for name in CHARTS:
             names.append((Span(f"[{name}]", Style.BOLD) if name == chosen else Span(f" {name} ", Style.DIM),))
         self.kinds.say((Span(" "), *styled.join(names, Span(" "))))
-        self.table.display = self.heading.display = self.chart != CONNECTIONS
+        self.table.display = chosen not in (CONNECTIONS, FIGURES)
+        self.heading.display = chosen != CONNECTIONS
+        self.chart_lines.display, self.rows.display = chosen != FIGURES, chosen == FIGURES
         self.heading.say(self._heading())
         self._draw()
 
     def _heading(self) -> Line:
         width = self.size.width - 1
+        if self.chart == FIGURES and not self.rows.rows:
+            done = self.session.progress().done
+            return (Span(f" {'There are no figures.' if done else 'The figures are being made.'}", Style.DIM),)
+        if self.chart == FIGURES:
+            return timing_rows.heading(width)
         if self.chart == HEARTBEATS:
             numbers = "".join(f"{name:>9}" for name in ("expected", "median", "least", "most"))
             return (Span(f" {'station':<{NAME}}{'n':>7}{numbers}", Style.DIM),)
@@ -315,7 +384,7 @@ class TimingView(Vertical):
         width, height = self.chart_lines.scrollable_content_region.size
         at = self.table.cursor
         picture = Picture(self.chart, at, width, height, self._made)
-        if not self._is_seen or not width or not height or picture == self._picture:
+        if not self._is_seen or not width or not height or picture == self._picture or self.chart == FIGURES:
             return
         self._picture = picture
         found = self.found
@@ -350,15 +419,19 @@ class TimingView(Vertical):
         self.table.move_to(self._cursors.get(self.chart, 0), tell=False)
         self.chart_lines.scroll_to(y=0, animate=False, force=True)
         self._arrange()
+        self._ask()
         self.call_after_refresh(self._draw)
+        self.call_after_refresh(lambda: self.rows.show(self.rows.rows))
         if self.has_focus_within:
             self.target.focus()
         return ""
 
     def do_open(self, count: int | None) -> str:
         """Enter: the messages behind the line under the cursor."""
-        del count
         found, at = self.table.found, self.table.cursor
+        if self.chart == FIGURES:
+            return self._open_row()
+        del count
         if self.chart == CONNECTIONS or at >= len(found):
             return "There is nothing to be opened."
         text = filter_of(found[at])
@@ -366,6 +439,33 @@ class TimingView(Vertical):
             return "That are all messages."
         self.post_message(FilterWanted(text))
         return ""
+
+    def _open_row(self) -> str:
+        """Of a station's figure its messages; of others what the figure means."""
+        item = self.rows.item
+        if item is None:
+            return "There is nothing to be opened."
+        if item.row is None or item.opens:
+            return self.do_fold_figure(None)
+        text = filter_of_row(item.row)
+        if text:
+            self.post_message(FilterWanted(text))
+        return ""
+
+    def do_fold_figure(self, count: int | None) -> str:
+        """Shows or hides what a figure means, and its stations."""
+        del count
+        if self.chart != FIGURES:
+            return "That works in Figures."
+        self.rows.toggle()
+        return ""
+
+
+def filter_of_row(row: Row) -> str:
+    """The filter that leaves what a figure is about, as far as its parts say: its station and its action."""
+    parts = [f"station == {quoted(row.station)}"] if row.station else []
+    action = dict(row.split).get("action", "")
+    return " and ".join([*parts, f"action == {quoted(action)}"] if action else parts)
 
 
 def _key(found: Latencies | Beats) -> tuple[str, int]:

@@ -1,0 +1,147 @@
+"""Wires source, engine, diagnosis and report together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocppscope.analysis.autopsy import Autopsy
+from ocppscope.analysis.diagnosis import Diagnosis
+from ocppscope.analysis.report import Report, report, shareable
+from ocppscope.analysis.settings import settings_of
+from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.output import Progress, Writer, wants_colour
+from ocppscope.cli.run import reading, terminal_width
+from ocppscope.engine import Engine
+from ocppscope.query.config import config_path, config_table
+from ocppscope.render.palette import COLOURED, PLAIN
+from ocppscope.render.wiretext import visible
+from ocppscope.store.verdicts import MAX_MARKED, MAX_VERDICTS, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocppscope.analysis.finding import Ref, Severity
+    from ocppscope.analysis.registry import Rule
+    from ocppscope.analysis.settings import Settings
+    from ocppscope.model import Message
+    from ocppscope.options import Options
+    from ocppscope.store.verdicts import Verdicts
+
+_FORMS = {
+    "json": ("jsonform", "json"), "markdown": ("markdown", "markdown"), "html": ("html", "html"),
+    "sarif": ("sarif", "sarif"),
+}  # fmt: skip
+"""Form → module of `render.diagnosis` and function."""
+
+
+_SHARED = frozenset({"markdown", "html", "sarif"})
+"""Forms that are meant to be given to others."""
+
+
+class DiagnoseRequest(NamedTuple):
+    """What `diagnose` was asked for."""
+
+    inputs: list[str]
+    options: Options
+    form: str
+    color: str
+    quiet: bool = False
+    full: bool = False
+    only: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    vantage: str = ""
+    show_secrets: bool = False
+
+
+def run_diagnose(request: DiagnoseRequest) -> Severity | None:
+    """Prints the report; gives the severity of the worst finding. Raises OcppscopeError."""
+    settings = settings_of(
+        config_table("rules"), limits=request.limits, disabled=request.disabled, only=request.only,
+        vantage=request.vantage, where=str(config_path()),
+    )  # fmt: skip
+    found = diagnosed(request.inputs, request.options, settings, quiet=request.quiet)
+    if request.form in _SHARED and not request.show_secrets:
+        found = shareable(found)
+    writer = Writer(sys.stdout, live=sys.stdout.isatty())
+    for line in _lines(found, request):
+        writer.add(line)
+        writer.rest()
+    writer.flush()
+    return found.worst()
+
+
+class FindingsByMessage:
+    """What the rules said of single messages, by connection and ordinal."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[int, int], tuple[tuple[Verdict, str], ...]] = {}
+
+    def add(self, rule: Rule, severity: Severity, text: str, refs: tuple[Ref, ...]) -> None:
+        """A rule found something."""
+        verdict = Verdict(rule.id, severity.label, rule.layer)
+        for ref in refs:
+            name = ref.connection, ref.ordinal
+            said = self._said.get(name, ())
+            room = len(said) < MAX_VERDICTS and (said or len(self._said) < MAX_MARKED)
+            if ref.ordinal >= 0 and room and all(one is not verdict for one, _ in said):
+                self._said[name] = (*said, (verdict, text))
+
+    def verdicts(self, message: Message) -> Verdicts:
+        """Of one message, mostly none."""
+        return tuple(verdict for verdict, _ in self._said.get((message.connection, message.ordinal), ()))
+
+    def lines(self, message: Message) -> str:
+        """Lines to stand below a message."""
+        said = self._said.get((message.connection, message.ordinal), ())
+        return "".join(f"\n    ▲ {one.severity} {one.rule}  {visible(text, 300)}" for one, text in said)
+
+
+def findings_by_message(names: list[str], options: Options, *, quiet: bool = True) -> FindingsByMessage:
+    """What the rules say of each message of captures. Raises OcppscopeError."""
+    found = FindingsByMessage()
+    _run(names, options, Diagnosis(settings_of(config_table("rules")), marks=found.add), quiet=quiet)
+    return found
+
+
+def diagnosed(names: list[str], options: Options, settings: Settings, *, quiet: bool = True) -> Report:
+    """The report of captures. Raises OcppscopeError."""
+    diagnosis = Diagnosis(settings)
+    autopsy = Autopsy(diagnosis.bus)
+    notices = _run(names, options, diagnosis, quiet=quiet)
+    return report(diagnosis, names, autopsy, notices)
+
+
+def _run(names: list[str], options: Options, diagnosis: Diagnosis, *, quiet: bool) -> list[str]:
+    """Reads captures to their end; gives what is wrong with them."""
+    progress = Progress(wanted=not quiet)
+    with reading(names) as reader:
+        engine = Engine(options)
+        try:
+            for block in reader.blocks():
+                diagnosis.take(engine.packets(block))
+                progress.step(*reader.progress, diagnosis.stations.messages)
+            diagnosis.take(engine.finish())
+            diagnosis.finish(diagnosis.stations.now)
+        finally:
+            progress.clear()
+        lost = [one for one in engine.connections.values() if any(one.lost_bytes)]
+        notices = [*reader.notices, *losses(lost)]
+        if not diagnosis.stations.messages:
+            refused, secrets = len(engine.connections), bool(reader.secrets)
+            notices += holdings(engine.summary, refused=refused, secrets=secrets)
+    return notices
+
+
+def _lines(found: Report, request: DiagnoseRequest) -> Iterator[str]:
+    if request.form == "text":
+        from ocppscope.render.diagnosis.text import text  # noqa: PLC0415
+
+        palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+        yield from text(found, palette, terminal_width(), full=request.full)
+        return
+    module, name = _FORMS[request.form]
+    yield from getattr(import_module(f"ocppscope.render.diagnosis.{module}"), name)(found)

@@ -1,0 +1,94 @@
+"""Wires source, engine, timing figures and their report together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocppscope.analysis.bus import Bus
+from ocppscope.analysis.stations import Stations
+from ocppscope.analysis.timing import Timing
+from ocppscope.analysis.timing.report import TimingReport, timing_report
+from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.output import Progress, Writer, wants_colour
+from ocppscope.cli.run import reading
+from ocppscope.engine import Engine
+from ocppscope.errors import UsageError
+from ocppscope.render.palette import COLOURED, PLAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ocppscope.options import Options
+
+
+class TimingRequest(NamedTuple):
+    """What `timing` was asked for."""
+
+    inputs: list[str]
+    options: Options
+    form: str
+    color: str
+    quiet: bool = False
+    by: str = "action"
+    station: str = ""
+    full: bool = False
+    vantage: str = ""
+
+
+def run_timing(request: TimingRequest) -> None:
+    """Prints the figures. Raises OcppscopeError."""
+    found = measured(request)
+    writer = Writer(sys.stdout, live=sys.stdout.isatty())
+    for line in _lines(found, request):
+        writer.add(line)
+        writer.rest()
+    writer.flush()
+
+
+def measured(request: TimingRequest) -> TimingReport:
+    """The figures of captures. Raises OcppscopeError."""
+    bus = Bus()
+    stations = Stations(bus, vantage=request.vantage)
+    timing = Timing(bus)
+    progress = Progress(wanted=not request.quiet)
+    with reading(request.inputs) as reader:
+        engine = Engine(request.options)
+        try:
+            for block in reader.blocks():
+                stations.take(engine.packets(block))
+                progress.step(*reader.progress, stations.messages)
+            stations.take(engine.finish())
+            stations.finish(stations.now)
+        finally:
+            progress.clear()
+        lost = [one for one in engine.connections.values() if any(one.lost_bytes)]
+        notices = [*reader.notices, *losses(lost)]
+        if not stations.messages:
+            notices += holdings(engine.summary, refused=len(engine.connections), secrets=bool(reader.secrets))
+    if request.station and request.station not in stations.by_identity:
+        raise _no_station(request.station, stations.by_identity)
+    return timing_report(timing, stations, request.inputs, request.by, request.station, notices)
+
+
+def _no_station(name: str, known: Iterable[str]) -> UsageError:
+    close = get_close_matches(name[:100], [one[:100] for one in known], n=1)
+    hint = f"Did you mean {close[0]!a}?" if close else "`ocppscope stations` lists those that there are."
+    return UsageError(f"There is no station {name[:60]!a} in it.", hint)
+
+
+def _lines(found: TimingReport, request: TimingRequest) -> Iterator[str]:
+    if request.form == "json":
+        from ocppscope.render.timing.jsonform import json  # noqa: PLC0415
+
+        return json(found)
+    if request.form == "csv":
+        from ocppscope.render.timing.csvform import csv  # noqa: PLC0415
+
+        return csv(found)
+    from ocppscope.render.timing.text import text  # noqa: PLC0415
+
+    palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+    return text(found, palette, full=request.full)
