@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_TRANSACTIONS = 128
 """Transactions of a station that are remembered, the latest."""
+MAX_MEASURED = 8
+"""Transactions of a station, the latest, of which the readings are remembered after they have stopped."""
 MAX_READINGS = 512
 """Register and power readings of a transaction that are remembered, the latest."""
 MAX_REMOTE = 32
@@ -62,6 +64,8 @@ _AGAIN = frozenset({Outcome.RESENT, Outcome.REUSED_ID})
 
 NO_IDS = frozenset({"", "-1", "0"})
 """What 1.6 stations send where they have no transactionId (errata 3.18 allows -1)."""
+
+_NONE: deque[Any] = deque(maxlen=0)
 
 
 class Transaction:
@@ -109,6 +113,11 @@ class Transaction:
         self.meter = Meter()
         self.energy: deque[tuple[int, float]] = deque(maxlen=MAX_READINGS)  # (stamp or arrival, Wh) of the register
         self.power: deque[tuple[int, float]] = deque(maxlen=MAX_READINGS)  # (stamp or arrival, W), all phases
+
+    def forget_readings(self) -> None:
+        """It is over, and so long ago that only what it was counts."""
+        self.meter = Meter()
+        self.energy = self.power = self.recent = _NONE
 
     @property
     def is_open(self) -> bool:
@@ -167,8 +176,12 @@ class Transactions:
         self._going: tuple[Transaction, ...] | None = None
 
     def add(self, transaction: Transaction) -> None:
-        """It is the latest."""
+        """It is the latest. Of an older one that has stopped, what was measured is forgotten."""
         self.latest.append(transaction)
+        if len(self.latest) > MAX_MEASURED:
+            older = self.latest[-1 - MAX_MEASURED]
+            if not older.is_open:
+                older.forget_readings()
         self.changed()
 
     def get(self, id_: str) -> Transaction | None:
