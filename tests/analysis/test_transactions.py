@@ -10,10 +10,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversation import play
+from ocppscope.analysis.bus import Bus
 from ocppscope.analysis.diagnosis import Diagnosis
-from ocppscope.analysis.happenings import TransactionStarted, TransactionStopped, TransactionUpdated
+from ocppscope.analysis.happenings import (
+    Overtaken,
+    SampledToCompare,
+    TransactionStarted,
+    TransactionStopped,
+    TransactionUpdated,
+    TransactionUpdatedOddly,
+    foreign,
+    hollow,
+    judged,
+    misnamed,
+    tried,
+    untimely,
+)
 from ocppscope.analysis.state import transactions as state
 from ocppscope.analysis.state.transactions import Transaction, Transactions, id_of, same_tag, tag_of
+from ocppscope.analysis.stations import Stations
 
 Line = tuple[str, str, object]
 """Time, "station" or "CSMS", and an (action, payload) or an answer: a payload, or an error code."""
@@ -314,6 +329,68 @@ def test_ended_again_ends_nothing() -> None:
         event("10:00:10", "Started", 0), event("10:01:00", "Ended", 1), event("10:01:40", "Ended", 1, at="10:01:00")
     )
     assert told_in(text) == ["Started", "Stopped", "Updated"]
+
+
+# --- what is told of besides ----------------------------------------------------------------------------------------
+
+VALUES = {"meterValue": [{"timestamp": stamp("10:05:00"), "sampledValue": [{"value": "1500"}]}]}
+EMPTY = {"meterValue": [{"timestamp": stamp("10:05:00"), "sampledValue": []}]}
+ACCEPTED = {"idTokenInfo": {"status": "Accepted"}}
+PHASES = {
+    "untimely": untimely,
+    "misnamed": misnamed,
+    "hollow": hollow,
+    "judged": judged,
+    "tried": tried,
+    "foreign": foreign,
+}
+
+
+def besides(text: str) -> list[str]:
+    """The phases and happenings for what is out of the ordinary, in order."""
+    told: list[str] = []
+    bus = Bus()
+    for name, phase in PHASES.items():
+        bus.subscribe(phase(), lambda _, name=name: told.append(name))
+    for kind in (Overtaken, SampledToCompare, TransactionUpdatedOddly):
+        bus.subscribe(kind, lambda one: told.append(type(one).__name__))
+    Stations(bus).take(play(text))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (v16(start("10:00:10"), meter("10:05:00", transactionId=7), stop("10:10:10")), []),
+        (v201(event("10:00:10", "Started", 0, **EVSE1), event("10:01:10", "Updated", 1, **VALUES)), []),
+        (v16(start("10:00:10"), meter("10:05:00", transactionId=8)), ["misnamed"]),
+        (v16(start("10:00:10"), meter("10:05:00", transactionId=-1)), ["TransactionUpdatedOddly", "misnamed"]),
+        (v16(start("10:00:10"), stop("10:05:00", -1)), ["misnamed"]),
+        (v16(meter("10:05:00")), ["SampledToCompare"]),
+        (v16(start("10:00:10"), meter("10:05:00", transactionId=7, **EMPTY)), ["hollow"]),
+        (v16(start("10:00:10"), meter("10:05:00", transactionId=7, meterValue=[])), ["hollow"]),
+        (v16(start("10:00:10", "InternalError"), meter("10:05:00"), meter("10:05:10")), ["tried", "tried"]),
+        (v16(start("10:00:10"), stop("10:05:00", at="10:00:00")), ["untimely", "Overtaken"]),
+        (v16(start("10:05:10"), meter("10:05:20", transactionId=7), stop("10:05:30", at="10:05:15")),
+         ["untimely", "Overtaken"]),
+        (v201(event("10:00:10", "Started", 0), event("10:01:10", "Updated", 2)), ["TransactionUpdatedOddly"]),
+        (v201(event("10:00:10", "Started", 0, **EVSE1), event("10:01:10", "Updated", 1, **EVSE1),
+              event("10:02:10", "Updated", 2, **EVSE1)), ["TransactionUpdatedOddly"]),
+        (v201(event("10:00:10", "Updated", 1), event("10:01:10", "Updated", 2)), ["TransactionUpdatedOddly"]),
+        (v201(event("10:00:10", "Started", 0, answer=ACCEPTED)), ["judged"]),
+        (v201(event("10:00:10", "Started", 0, offline=True)), ["untimely"]),
+        (v16(event("10:00:10", "Started", 0)), ["foreign"]),
+    ],
+)  # fmt: skip
+def test_only_what_is_out_of_the_ordinary_is_told_of(text: str, expected: list[str]) -> None:
+    assert besides(text) == expected
+
+
+def test_places_are_bounded() -> None:
+    values = [meter(f"10:{n // 60:02}:{n % 60:02}", connector=n) for n in range(state.MAX_PLACES + 10)]
+    known = known_after(v16(*values))
+    assert len(known.stamped) == state.MAX_PLACES
+    assert len(known._at) <= state.MAX_PLACES
 
 
 # --- bounds and odd values -----------------------------------------------------------------------------------------

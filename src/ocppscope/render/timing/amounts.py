@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 NOTHING = "–"  # noqa: RUF001 - there is no figure
 ARROWS = {"station": "→", "csms": "←"}
 MAX_NAME = 60
-_FAR = 1e15
+_FAR = 1e9
+"""Other amounts from here on are only told by their magnitude, unless they are bytes."""
 _YEAR = 3.156e16
 
 
@@ -23,16 +24,22 @@ def amount(value: float | None, unit: str) -> str:
     if value is None:
         return NOTHING
     if unit == Unit.TIME:
-        return times.span(int(value)) if abs(value) < _FAR * 1e3 else f"{value / _YEAR:.3g}y"
+        return times.span(int(value)) if abs(value) < 30 * _YEAR else f"{value / _YEAR:.3g}y"
     if value < 0:
         return f"-{amount(-value, unit)}"
+    if unit == Unit.BYTES and value < _FAR * 1e6:
+        return times.size(int(value))
     if value >= _FAR:
         return f"{value:.0e}"
-    if unit == Unit.BYTES:
-        return times.size(int(value))
     if unit in (Unit.ENERGY, Unit.POWER):
-        return f"{value / 1000:.1f}k{unit}" if abs(value) >= 1000 else f"{value:.0f}{unit}"
+        return _power_of_ten(value, unit)
     return f"{_short(value)}{'' if unit == Unit.COUNT else unit}"
+
+
+def _power_of_ten(value: float, unit: str) -> str:
+    if value >= 999_950:
+        return f"{value / 1e6:.1f}M{unit}"
+    return f"{value / 1e3:.1f}k{unit}" if value >= 999.5 else f"{value:.0f}{unit}"
 
 
 def _short(value: float) -> str:
