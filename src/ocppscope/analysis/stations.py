@@ -16,7 +16,6 @@ from ocppscope.analysis.state.clock import Clock, ClockTracker
 from ocppscope.analysis.state.configuration import Configuration, ConfigurationTracker
 from ocppscope.analysis.state.connections import Connections, ConnectionTracker
 from ocppscope.analysis.state.connectors import Connectors, ConnectorTracker
-from ocppscope.analysis.state.meters import MeterTracker
 from ocppscope.analysis.state.registration import Registration, RegistrationTracker
 from ocppscope.analysis.state.rpc import RpcTracker
 from ocppscope.analysis.state.transactions import Transactions, TransactionTracker
@@ -52,7 +51,7 @@ MAX_OUTSTANDING = 1024
 
 _TRACKERS = (
     RpcTracker, ClockTracker, RegistrationTracker, ConfigurationTracker, ConnectorTracker, TransactionTracker,
-    ProfileTracker, ConnectionTracker, MeterTracker,
+    ProfileTracker, ConnectionTracker,
 )  # fmt: skip
 _STATE = {
     "registration": Registration, "connectors": Connectors, "transactions": Transactions,
