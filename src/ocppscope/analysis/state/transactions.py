@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ocppscope.analysis.bus import Bus
     from ocppscope.analysis.station import Exchange, Link, Place
 
-MAX_TRANSACTIONS = 128
+MAX_TRANSACTIONS = 64
 """Transactions of a station that are remembered, the latest."""
 MAX_MEASURED = 8
 """Transactions of a station, the latest, of which the readings are remembered after they have stopped."""
@@ -66,6 +66,7 @@ NO_IDS = frozenset({"", "-1", "0"})
 """What 1.6 stations send where they have no transactionId (errata 3.18 allows -1)."""
 
 _NONE: deque[Any] = deque(maxlen=0)
+_MEASURED = "meterValue", "transactionData"
 
 
 class Transaction:
@@ -118,6 +119,9 @@ class Transaction:
         """It is over, and so long ago that only what it was counts."""
         self.meter = Meter()
         self.energy = self.power = self.recent = _NONE
+        for x in (*self.starts, self.stop):
+            if x is not None and any(name in x.asked for name in _MEASURED):
+                x.asked = Payload({name: value for name, value in x.asked.data.items() if name not in _MEASURED})
 
     @property
     def is_open(self) -> bool:
