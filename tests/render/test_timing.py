@@ -43,6 +43,7 @@ def report(*rows: Row, by: str = "action", stations: tuple[str, ...] = ("CP-1",)
         (3, Unit.COUNT, "3"), (0.25, Unit.COUNT, "0.25"), (5e6, Unit.COUNT, "5.0M"), (99.973, Unit.PERCENT, "99.97%"),
         (100, Unit.PERCENT, "100%"), (12.34, Unit.PERCENT, "12.3%"), (11_040, Unit.POWER, "11.0kW"),
         (28, Unit.ENERGY, "28Wh"), (12_300, Unit.BYTES, "12.3K"), (40.0, Unit.PPM, "40ppm"),
+        (-1.4e-104, Unit.PER_MINUTE, "0/min"),
     ],
 )  # fmt: skip
 def test_amounts(value, unit, shown):

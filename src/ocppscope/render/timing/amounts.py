@@ -16,6 +16,8 @@ ARROWS = {"station": "→", "csms": "←"}
 MAX_NAME = 60
 _FAR = 1e9
 """Other amounts from here on are only told by their magnitude, unless they are bytes."""
+_NEAR = 1e-9
+"""Amounts from here on down are nothing."""
 _YEAR = 3.156e16
 
 
@@ -25,6 +27,8 @@ def amount(value: float | None, unit: str) -> str:
         return NOTHING
     if unit == Unit.TIME:
         return times.span(int(value)) if abs(value) < 30 * _YEAR else f"{value / _YEAR:.3g}y"
+    if abs(value) < _NEAR:
+        value = 0.0
     if value < 0:
         return f"-{amount(-value, unit)}"
     if unit == Unit.BYTES and value < _FAR * 1e6:
