@@ -19,6 +19,7 @@ demo: $(VENV)/.runtime ## install ocppscope into .venv and read a capture with i
 	@echo
 	@echo "That was a remote start and stop, recorded between a station and a CSMS. Try also:"
 	@echo "  $(BIN)/ocppscope log --full $(DEMO)          every message with its JSON"
+	@echo "  $(BIN)/ocppscope diagnose captures/broken_silence.pcap        what went wrong, who did it, what to try"
 	@echo "  $(BIN)/ocppscope stations captures/*.pcap*   who connected, and how it ended"
 	@echo "  $(BIN)/ocppscope --help                      the rest"
 
