@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ocppscope.analysis.finding import Finding, Severity
-from ocppscope.analysis.registry import RULES
 from ocppscope.analysis.vantage import HOST, MIDDLE, WORDS
 from ocppscope.model import Version
 
@@ -125,8 +124,3 @@ def standpoint(vantage: str) -> str:
     if vantage == HOST:
         return f"{where}: latencies are processing times."
     return "It is not known where this was captured: latencies may include the time on the network."
-
-
-def rule_of(finding: Finding) -> str:
-    """The title of a finding's rule."""
-    return RULES[finding.rule].title

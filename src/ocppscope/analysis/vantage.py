@@ -6,12 +6,9 @@ something else at each: at the caller it holds the network's share, at the one w
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ocppscope.model import Transport
 
 STATION, MIDDLE, CSMS, HOST = "station", "middle", "csms", "host"
@@ -40,9 +37,3 @@ def vantage_of(transport: Transport | None) -> str:
     if to_csms * TIMES_NEARER <= to_station:
         return CSMS
     return MIDDLE
-
-
-def most_likely(found: Iterable[str]) -> str:
-    """What most connections say, "" if none says anything."""
-    counts = Counter(one for one in found if one)
-    return counts.most_common(1)[0][0] if counts else ""

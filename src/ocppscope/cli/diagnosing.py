@@ -11,10 +11,9 @@ from ocppscope.analysis.autopsy import Autopsy
 from ocppscope.analysis.diagnosis import Diagnosis
 from ocppscope.analysis.report import Report, report, shareable
 from ocppscope.analysis.settings import settings_of
-from ocppscope.cli.afterwards import holdings, losses
-from ocppscope.cli.output import Progress, Writer, wants_colour
-from ocppscope.cli.run import reading, terminal_width
-from ocppscope.engine import Engine
+from ocppscope.cli.output import Writer, wants_colour
+from ocppscope.cli.run import terminal_width
+from ocppscope.cli.whole import read_whole
 from ocppscope.query.config import config_path, config_table
 from ocppscope.render.palette import COLOURED, PLAIN
 from ocppscope.render.wiretext import visible
@@ -103,7 +102,8 @@ class FindingsByMessage:
 def findings_by_message(names: list[str], options: Options, *, quiet: bool = True) -> FindingsByMessage:
     """What the rules say of each message of captures. Raises OcppscopeError."""
     found = FindingsByMessage()
-    _run(names, options, Diagnosis(settings_of(config_table("rules")), marks=found.add), quiet=quiet)
+    diagnosis = Diagnosis(settings_of(config_table("rules")), marks=found.add)
+    read_whole(names, options, diagnosis, diagnosis.stations, quiet=quiet)
     return found
 
 
@@ -111,29 +111,8 @@ def diagnosed(names: list[str], options: Options, settings: Settings, *, quiet: 
     """The report of captures. Raises OcppscopeError."""
     diagnosis = Diagnosis(settings)
     autopsy = Autopsy(diagnosis.bus)
-    notices = _run(names, options, diagnosis, quiet=quiet)
+    notices = read_whole(names, options, diagnosis, diagnosis.stations, quiet=quiet)
     return report(diagnosis, names, autopsy, notices)
-
-
-def _run(names: list[str], options: Options, diagnosis: Diagnosis, *, quiet: bool) -> list[str]:
-    """Reads captures to their end; gives what is wrong with them."""
-    progress = Progress(wanted=not quiet)
-    with reading(names) as reader:
-        engine = Engine(options)
-        try:
-            for block in reader.blocks():
-                diagnosis.take(engine.packets(block))
-                progress.step(*reader.progress, diagnosis.stations.messages)
-            diagnosis.take(engine.finish())
-            diagnosis.finish(diagnosis.stations.now)
-        finally:
-            progress.clear()
-        lost = [one for one in engine.connections.values() if any(one.lost_bytes)]
-        notices = [*reader.notices, *losses(lost)]
-        if not diagnosis.stations.messages:
-            refused, secrets = len(engine.connections), bool(reader.secrets)
-            notices += holdings(engine.summary, refused=refused, secrets=secrets)
-    return notices
 
 
 def _lines(found: Report, request: DiagnoseRequest) -> Iterator[str]:

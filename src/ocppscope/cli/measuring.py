@@ -11,10 +11,8 @@ from ocppscope.analysis.bus import Bus
 from ocppscope.analysis.stations import Stations
 from ocppscope.analysis.timing import Timing
 from ocppscope.analysis.timing.report import TimingReport, timing_report
-from ocppscope.cli.afterwards import holdings, losses
-from ocppscope.cli.output import Progress, Writer, wants_colour
-from ocppscope.cli.run import reading
-from ocppscope.engine import Engine
+from ocppscope.cli.output import Writer, wants_colour
+from ocppscope.cli.whole import read_whole
 from ocppscope.errors import UsageError
 from ocppscope.render.palette import COLOURED, PLAIN
 
@@ -53,21 +51,7 @@ def measured(request: TimingRequest) -> TimingReport:
     bus = Bus()
     stations = Stations(bus, vantage=request.vantage)
     timing = Timing(bus)
-    progress = Progress(wanted=not request.quiet)
-    with reading(request.inputs) as reader:
-        engine = Engine(request.options)
-        try:
-            for block in reader.blocks():
-                stations.take(engine.packets(block))
-                progress.step(*reader.progress, stations.messages)
-            stations.take(engine.finish())
-            stations.finish(stations.now)
-        finally:
-            progress.clear()
-        lost = [one for one in engine.connections.values() if any(one.lost_bytes)]
-        notices = [*reader.notices, *losses(lost)]
-        if not stations.messages:
-            notices += holdings(engine.summary, refused=len(engine.connections), secrets=bool(reader.secrets))
+    notices = read_whole(request.inputs, request.options, stations, stations, quiet=request.quiet)
     if request.station and request.station not in stations.by_identity:
         raise _no_station(request.station, stations.by_identity)
     return timing_report(timing, stations, request.inputs, request.by, request.station, notices)

@@ -221,14 +221,6 @@ _QUEUED = frozenset({"StartTransaction", "StopTransaction", "TransactionEvent", 
 _FORGET_NS = 3_600_000_000_000
 
 
-def stamp_of(x: Exchange) -> int | None:
-    """The timestamp that a station's message carries, ns; of meter values the last one."""
-    text = x.asked.data.get("timestamp")
-    if text is None and x.action == "MeterValues":
-        text = _sampled_at(x.asked.data)
-    return instant(text) if isinstance(text, str) else None
-
-
 def _sampled_at(data: dict[str, Any]) -> object:
     try:
         return data["meterValue"][-1]["timestamp"]
