@@ -4,7 +4,7 @@ import pytest
 
 from ocppscope.analysis.report import report
 from ocppscope.cli import studying
-from ocppscope.cli.loading import FileSession
+from ocppscope.cli.loading import session_of
 from ocppscope.cli.studying import Study, configured
 from ocppscope.errors import UsageError
 from ocppscope.options import Options
@@ -18,7 +18,7 @@ SLOW = CAPTURES / "slow_and_missing.pcap"
 
 @pytest.fixture
 def session():
-    found = FileSession([str(SLOW)], Options())
+    found = session_of([str(SLOW)], Options())
     found.start(lambda: None)
     found._thread.join(60)
     yield found
@@ -91,6 +91,7 @@ def test_a_slow_report_is_made_less_often(monkeypatch):
     study.publish_sometimes(())
     first = study.report
     now[0] += 29.0
+    study.take([])
     study.publish_sometimes(())
     assert study.report is first
     now[0] += 2.0
@@ -125,4 +126,4 @@ def test_rules_of_the_configuration_count(monkeypatch, tmp_path):
     assert "rpc-duplicate-response" not in {one.rule for one in study.report.findings}
     config.write_text("[rules]\nno-such-rule = false\n")
     with pytest.raises(UsageError):
-        FileSession([str(SLOW)], Options())
+        session_of([str(SLOW)], Options())

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from ocppscope.cli import loading
-from ocppscope.cli.loading import FileSession
+from ocppscope.cli.loading import CaptureSession, session_of
 from ocppscope.cli.main import _usual
 from ocppscope.cli.screens import ViewRequest, check, settled
 from ocppscope.cli.view import arguments
@@ -27,7 +27,7 @@ from support_cli import CAPTURES, Session, run, streams, write
 PLAIN = CAPTURES / "ocpp16_plain.pcap"
 
 
-def loaded(session: FileSession) -> FileSession:
+def loaded(session: CaptureSession) -> CaptureSession:
     """Read to the end."""
     told = []
     session.start(lambda: told.append(session.progress().done))
@@ -40,7 +40,7 @@ def loaded(session: FileSession) -> FileSession:
 
 
 def test_a_session_holds_what_the_log_prints():
-    session = loaded(FileSession([str(PLAIN)], Options()))
+    session = loaded(session_of([str(PLAIN)], Options()))
     log = run("log", PLAIN, "--format", "jsonl")
     assert len(session.store) == len(log.lines)
     progress = session.progress()
@@ -55,11 +55,11 @@ def test_a_session_holds_what_the_log_prints():
 def test_notes_lie_beside_the_capture(tmp_path):
     path = tmp_path / "x.pcap"
     path.write_bytes(PLAIN.read_bytes())
-    session = loaded(FileSession([str(path)], Options()))
+    session = loaded(session_of([str(path)], Options()))
     session.notes.set(session.store.message(3), mark="a")
     session.notes.save()
     session.stop()
-    again = loaded(FileSession([str(path)], Options()))
+    again = loaded(session_of([str(path)], Options()))
     assert again.notes.of(again.store.message(3)).mark == "a"
     assert again.store.notes is again.notes
     again.stop()
@@ -67,13 +67,13 @@ def test_notes_lie_beside_the_capture(tmp_path):
 
 def test_what_the_capture_held_instead_is_a_notice(tmp_path):
     path = write(tmp_path / "x.pcap", Session().send(0, b"EHLO x\r\n"))
-    session = loaded(FileSession([str(path)], Options()))
+    session = loaded(session_of([str(path)], Options()))
     assert "no OCPP here" in session.progress().notices[0]
     session.stop()
 
 
 def test_lost_bytes_are_a_notice():
-    session = loaded(FileSession([str(CAPTURES / "capture_loss.pcap")], Options()))
+    session = loaded(session_of([str(CAPTURES / "capture_loss.pcap")], Options()))
     assert any("bytes missing in the capture" in one for one in session.progress().notices)
     session.stop()
 
@@ -81,14 +81,14 @@ def test_lost_bytes_are_a_notice():
 def test_what_cannot_be_read_is_refused_before_the_screen_opens(tmp_path):
     path = tmp_path / "x.pcap"
     with pytest.raises(CaptureError):
-        FileSession([str(path)], Options())
+        session_of([str(path)], Options())
     path.write_bytes(b"no capture at all, but long enough to be looked at")
     with pytest.raises(CaptureError):
-        FileSession([str(path)], Options())
+        session_of([str(path)], Options())
 
 
 def test_our_own_failure_is_a_sentence(monkeypatch):
-    session = FileSession([str(PLAIN)], Options())
+    session = session_of([str(PLAIN)], Options())
     monkeypatch.setattr(session._engine, "packets", lambda block: 1 // 0)
     loaded(session)
     assert "ZeroDivisionError" in session.progress().trouble
@@ -97,7 +97,7 @@ def test_our_own_failure_is_a_sentence(monkeypatch):
 
 def test_a_session_can_be_stopped_in_its_middle(monkeypatch):
     monkeypatch.setattr(loading, "BLOCK_BYTES", 1 << 10)
-    session = FileSession([str(PLAIN)], Options())
+    session = session_of([str(PLAIN)], Options())
     taken = session.store.take
     reached, go = threading.Event(), threading.Event()
 

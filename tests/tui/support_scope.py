@@ -30,6 +30,7 @@ class ScopeSession(MemorySession):
     def __init__(self, events: Iterable[Event] = (), notes: Path | None = None, **options: Any) -> None:
         super().__init__(events, **options)
         self.done = True
+        self.steering = None
         self.notes = Notes(notes) if notes is not None else None
         self.store.notes = self.notes
         self.stopped = False

@@ -11,13 +11,17 @@ import os
 import stat
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from ocppscope.capture.sniff import GZIP_MAGIC, MAGIC_BYTES, ZSTD_MAGIC, header_bytes
 from ocppscope.errors import AccessError, CaptureError
 
-POLL_SECONDS = 0.1
-"""How often a growing file is looked at."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POLL_SECONDS = 0.005
+MAX_POLL_SECONDS = 0.05
+"""How long until a growing file is looked at again: from one to the other, twice as long each time nothing came."""
 
 PACKED_CHUNK = 1 << 16
 PEEKED_CHUNK = 1 << 16
@@ -36,23 +40,35 @@ class ByteSource(Protocol):
         """Put what is there, at least a byte and at most what fits, into `target`; 0 at the end."""
 
 
-class RawSource:
-    """An open stream, as it is. `position` counts its bytes.
+class Growth:
+    """What is known of a file that is still written to: until `finished` is set, its end is where more is waited for.
 
-    If it `grows`, its end is only where more is waited for, until `stopped` is set.
+    `idle` is called, in the reader's thread, whenever there is nothing more to read for now.
     """
 
-    def __init__(self, stream: BinaryIO | io.RawIOBase, stopped: threading.Event, *, grows: bool = False) -> None:
+    def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
+        self.finished = threading.Event()
+        self.idle = idle
+
+
+class RawSource:
+    """An open stream, as it is. `position` counts its bytes. With `growth`, its end is not the end."""
+
+    def __init__(
+        self, stream: BinaryIO | io.RawIOBase, stopped: threading.Event, *, growth: Growth | None = None
+    ) -> None:
         self._stream = stream
         self._read: Any = getattr(stream, "readinto1", None) or stream.readinto  # type: ignore[union-attr]
         self._stopped = stopped
-        self._grows = grows
+        self._growth = growth
         self.position = 0
         self.trouble = ""
 
     def readinto(self, target: memoryview) -> int:
         """See `ByteSource.readinto`."""
+        pause = POLL_SECONDS
         while not self._stopped.is_set():
+            last = self._growth is None or self._growth.finished.is_set()
             try:
                 got = self._read(target)
             except OSError as error:
@@ -61,9 +77,12 @@ class RawSource:
             if got:
                 self.position += got
                 return int(got)
-            if got == 0 and not self._grows:
+            if got == 0 and last:
                 return 0
-            self._stopped.wait(POLL_SECONDS)  # at the end of a growing file, or a pipe that does not block
+            if self._growth is not None:
+                self._growth.idle()
+            self._stopped.wait(pause)  # at the end of a growing file, or a pipe that does not block
+            pause = min(pause * 2, MAX_POLL_SECONDS)
         return 0
 
 
@@ -203,10 +222,18 @@ class Input:
     """One opened input: its raw or unpacked bytes, where it stands, and how to close it."""
 
     def __init__(
-        self, name: str, raw: RawSource, stream: BinaryIO | io.RawIOBase, *, owned: bool, is_complete: bool
+        self,
+        name: str,
+        raw: RawSource,
+        stream: BinaryIO | io.RawIOBase,
+        *,
+        owned: bool,
+        is_complete: bool,
+        is_lasting: bool,
     ) -> None:
         self.name = name
         self.is_complete = is_complete  # so that reading never waits
+        self.is_lasting = is_lasting  # its bytes can be read there again
         self.is_packed = False  # known once the source is
         self._raw = raw
         self._stream = stream
@@ -260,19 +287,22 @@ def is_regular(path: Path) -> bool:
     return stat.S_ISREG(mode)
 
 
-def open_path(path: Path, stopped: threading.Event, *, grows: bool = False) -> Input:
+def open_path(path: Path, stopped: threading.Event, *, growth: Growth | None = None) -> Input:
     """Open a file or named pipe; of a pipe this waits for the writer. Raises CaptureError and AccessError."""
     try:
         stream = path.open("rb", buffering=0)
     except OSError as error:
         raise _open_error(path, error) from None
-    complete = stat.S_ISREG(os.fstat(stream.fileno()).st_mode) and not grows
-    return Input(str(path), RawSource(stream, stopped, grows=grows), stream, owned=True, is_complete=complete)
+    regular = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    raw = RawSource(stream, stopped, growth=growth)
+    return Input(str(path), raw, stream, owned=True, is_complete=regular and growth is None, is_lasting=regular)
 
 
 def open_stdin(stream: BinaryIO, stopped: threading.Event) -> Input:
     """Use a stream that is open already."""
-    return Input("standard input", RawSource(stream, stopped), stream, owned=False, is_complete=False)
+    return Input(
+        "standard input", RawSource(stream, stopped), stream, owned=False, is_complete=False, is_lasting=False
+    )
 
 
 def _open_error(path: Path, error: OSError) -> CaptureError | AccessError:

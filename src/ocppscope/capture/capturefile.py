@@ -43,7 +43,7 @@ class CaptureFile:
         """Read to the end, once. Raises CaptureError before the first block if this is no capture."""
         reader = self.check()
         rest, position = bytearray(), self._header_bytes
-        lasting = self._input.is_complete and not self._input.is_packed
+        lasting = self._input.is_lasting and not self._input.is_packed
         size, need, packet = min(FIRST_CHUNK_BYTES, self.chunk), 1, 1
         while True:
             capacity = max(size, need)

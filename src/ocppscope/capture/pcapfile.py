@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from ocppscope.capture.annotations import Annotations
-from ocppscope.capture.bytesource import Input, is_regular, open_path, open_stdin
+from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
 from ocppscope.capture.capturefile import CHUNK_BYTES, FIRST_CHUNK_BYTES, CaptureFile
 from ocppscope.capture.merge import EARLIEST, Feed, merged
 from ocppscope.errors import UsageError
@@ -25,13 +25,14 @@ STDIN = "-"
 def open_captures(
     paths: Sequence[str | Path],
     *,
-    follow: bool = False,
+    follow: bool | Growth = False,
     stdin: BinaryIO | None = None,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> CaptureReader:
     """Open captures (pcap or pcapng, packed with gzip or zstd or not) to be read as one; "-" is `stdin`.
 
-    With `follow`, the file with the latest beginning is read as it grows, until the reader is stopped.
+    With `follow`, the file with the latest beginning is read as it grows, until the reader is stopped or the `Growth`
+    that was given says that it is finished.
     `chunk_bytes` is what is read at once and so the usual size of a block; at most `CHUNK_BYTES`.
 
     Raises CaptureError if one is missing or no capture, AccessError if one may not be read, UsageError if there is
@@ -43,7 +44,8 @@ def open_captures(
         raise UsageError("Standard input is named twice.", "It can be read once.")
     if STDIN in map(str, paths) and stdin is None:
         raise UsageError("There is no standard input to read.")
-    reader = CaptureReader(paths, follow=follow, stdin=stdin, chunk_bytes=min(chunk_bytes, CHUNK_BYTES))
+    growth = follow if isinstance(follow, Growth) else Growth() if follow else None
+    reader = CaptureReader(paths, growth=growth, stdin=stdin, chunk_bytes=min(chunk_bytes, CHUNK_BYTES))
     try:
         reader.check()
     except BaseException:
@@ -60,11 +62,11 @@ class CaptureReader:
     """
 
     def __init__(
-        self, paths: Sequence[str | Path], *, follow: bool, stdin: BinaryIO | None, chunk_bytes: int
+        self, paths: Sequence[str | Path], *, growth: Growth | None, stdin: BinaryIO | None, chunk_bytes: int
     ) -> None:
         self._annotations = Annotations()
         self._stopped = threading.Event()
-        self._follow = follow
+        self._growth = growth
         self._chunk = chunk_bytes
         self._origins = [_Origin(None if str(path) == STDIN else Path(path), stdin, self._stopped) for path in paths]
 
@@ -96,7 +98,7 @@ class CaptureReader:
             origin.find()
             if origin.regular and len(self._origins) > 1:
                 origin.probe(self._chunk)
-            elif origin.regular and not self._follow:
+            elif origin.regular and self._growth is None:
                 origin.begin(self._annotations, self._chunk).check()
 
     def blocks(self) -> Iterator[PacketBlock]:
@@ -105,7 +107,7 @@ class CaptureReader:
         Raises CaptureError when a pipe, or a file that is followed, turns out to be no capture.
         """
         if len(self._origins) == 1:
-            yield from self._origins[0].blocks(self._annotations, self._chunk, grows=self._follow)
+            yield from self._origins[0].blocks(self._annotations, self._chunk, growth=self._growth)
             return
         for origin in self._origins:
             if not origin.regular:
@@ -135,8 +137,8 @@ class CaptureReader:
 
     def _feed(self, index: int, *, last: bool) -> Feed:
         origin = self._origins[index]
-        grows = self._follow and last
-        return Feed(origin.first_ns, index, lambda: origin.blocks(self._annotations, self._chunk, grows=grows))
+        growth = self._growth if last else None
+        return Feed(origin.first_ns, index, lambda: origin.blocks(self._annotations, self._chunk, growth=growth))
 
     def _share_chunks(self, running: int) -> None:
         """Read many captures at once in smaller pieces, so that memory does not grow with their number."""
@@ -172,15 +174,15 @@ class _Origin:
             self.regular = is_regular(self._path)
             self.size = self._path.stat().st_size if self.regular else None
 
-    def begin(self, annotations: Annotations, chunk: int, *, grows: bool = False) -> CaptureFile:
+    def begin(self, annotations: Annotations, chunk: int, *, growth: Growth | None = None) -> CaptureFile:
         """Open it, unless it is open."""
         if self.file is None:
             if self._path is not None:
-                self._input = open_path(self._path, self._stopped, grows=grows and self.regular)
+                self._input = open_path(self._path, self._stopped, growth=growth if self.regular else None)
             elif self._stdin is not None:
                 self._input = open_stdin(self._stdin, self._stopped)
             assert self._input is not None
-            self.file = CaptureFile(self._input, annotations, chunk=chunk, growing=grows)
+            self.file = CaptureFile(self._input, annotations, chunk=chunk, growing=growth is not None)
         return self.file
 
     def end(self) -> None:
@@ -207,9 +209,9 @@ class _Origin:
             self.first_ns = int(first.time_ns[0])
             self._early = chain([first], blocks)
 
-    def blocks(self, annotations: Annotations, chunk: int, *, grows: bool) -> Iterator[PacketBlock]:
+    def blocks(self, annotations: Annotations, chunk: int, *, growth: Growth | None) -> Iterator[PacketBlock]:
         """Open it if need be, read to the end, and close it."""
         try:
-            yield from self._early or self.begin(annotations, chunk, grows=grows).blocks()
+            yield from self._early or self.begin(annotations, chunk, growth=growth).blocks()
         finally:
             self.end()

@@ -1,4 +1,4 @@
-"""Captures as a session for the screens: a thread that reads, decodes, fills the store and diagnoses; can be stopped.
+"""A feed as a session for the screens: a thread that reads, decodes, fills the store and diagnoses; can be stopped.
 
 What is wrong with a capture is a sentence: an exception before the thread starts, `Progress.trouble` after.
 """
@@ -13,8 +13,9 @@ from threading import Event as Flag
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from ocppscope.capture.pcapfile import STDIN, open_captures
+from ocppscope.capture.pcapfile import STDIN
 from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.feeds import CaptureFeed
 from ocppscope.cli.run import GC_EVERY
 from ocppscope.cli.studying import Study, configured
 from ocppscope.engine import Engine
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from ocppscope.analysis.pages import Transactions
     from ocppscope.analysis.report import Report
     from ocppscope.analysis.timing.figures import Row
-    from ocppscope.capture.pcapfile import CaptureReader
+    from ocppscope.cli.feeds import Feed
+    from ocppscope.control import Steering
     from ocppscope.model import Connection, Version
     from ocppscope.ocpp.describe import Description
     from ocppscope.options import Options
@@ -41,32 +43,44 @@ if TYPE_CHECKING:
 
 CHANGED_EVERY = 0.1
 """Seconds between two tellings that the store has grown; the first is told at once."""
+LIVE_CHANGED_EVERY = 0.03
+"""The same while something is recorded: few rows, and somebody waits for them."""
 BLOCK_BYTES = 1 << 18
 """Bytes of a capture that are decoded at once: little enough that the screen gets its turn in between."""
 SWITCH_INTERVAL = 0.001
 """Seconds after which the decoding thread makes room for the one that draws."""
 
 
-class FileSession:
-    """One or more captures, read to the end. Implements `tui.session.Session`."""
+class CaptureSession:
+    """What a feed gives, read to its end. Implements `tui.session.Session`."""
 
-    def __init__(self, inputs: list[str], options: Options, *, stdin: BinaryIO | None = None) -> None:
-        """Opens the captures; raises OcppscopeError."""
+    def __init__(
+        self,
+        feed: Feed,
+        options: Options,
+        *,
+        names: list[str] | None = None,
+        notes: Notes | None = None,
+        steering: Steering | None = None,
+    ) -> None:
+        """`names` is what is looked at, for reports; raises OcppscopeError for a wrong configuration."""
         wanted = configured()
-        self._reader: CaptureReader = open_captures(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES)
+        self._feed = feed
         self._engine = Engine(options)
-        self.title = ", ".join(os.path.basename(name) or name for name in inputs)
+        self.title = feed.title
         self.store = Store()
-        files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
-        self.notes: Notes | None = load_notes(files[0]) if files else None
-        self.store.notes = self.notes
-        self.study = Study(self.store, inputs, wanted)
-        self._source = self.store.add_source(CaptureTexts(files[0])) if files and len(inputs) == 1 else SPOOL
+        self.notes = notes
+        self.steering = steering
+        self.store.notes = notes
+        self.study = Study(self.store, names or [feed.title], wanted)
+        self._sources: dict[str, int] = {}
         self._thread: Thread | None = None
         self._stopped = Flag()
         self._done = False
-        self._trouble = self.notes.trouble if self.notes is not None else ""
+        self._trouble = notes.trouble if notes is not None else ""
         self._ending: tuple[str, ...] = ()
+        self._told = 0.0
+        self._is_untold = False
 
     def describe(self, version: Version, action: str, response: bool) -> Description | None:
         """What the schema says of a payload."""
@@ -87,18 +101,20 @@ class FileSession:
 
     def progress(self) -> Progress:
         """How far the thread is."""
-        read, total = self._reader.progress
-        return Progress(read, total, self._done, self._trouble, (*self._reader.notices, *self._ending))
+        read, total = self._feed.progress
+        notices = (*self._feed.notices, *self._ending)
+        return Progress(read, total, self._done, self._trouble, notices, self._feed.status)
 
     def start(self, changed: Callable[[], None]) -> None:
-        """Begins to read."""
+        """Begins to read. Raises OcppscopeError where there is nothing to begin with."""
+        self._feed.begin()
         self._thread = Thread(target=self._work, args=(changed,), name="reader", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Ends the thread, and gives back the files."""
         self._stopped.set()
-        self._reader.stop()
+        self._feed.close()
         if self._thread is not None:
             self._thread.join(5)  # a pipe that says nothing may hold it for ever
         self.store.close()
@@ -120,40 +136,61 @@ class FileSession:
             self._done = True
             sys.setswitchinterval(interval)
             gc.set_threshold(*threshold)
-            self._reader.close()
+            self._feed.close()
             changed()
 
     def _read(self, changed: Callable[[], None]) -> None:
-        told = 0.0
-        for block in self._reader.blocks():
+        for block, path in self._feed.blocks(lambda: self._idle(changed)):
             events = self._engine.packets(block)
-            self.store.take(events, self._source)
+            self.store.take(events, self._source_of(path))
             self.study.take(events)
             if self._stopped.is_set():
                 return
-            self.study.publish_sometimes(self._reader.notices)
-            now = time.monotonic()
-            if now - told >= CHANGED_EVERY and len(self.store):
-                told = now
-                changed()
+            self._is_untold = True
+            self._idle(changed)
         events = self._engine.finish()
         self.store.take(events)
         self.study.take(events)
         lost: list[Connection] = [one for one in self.store.connections.values() if any(one.lost_bytes)]
         self._ending = (*losses(lost), *self._holdings())
-        self.study.finish((*self._reader.notices, *self._ending))
+        self.study.finish((*self._feed.notices, *self._ending))
+
+    def _idle(self, changed: Callable[[], None]) -> None:
+        """Between two blocks, and while a live feed has none: snapshots of the study, and the screen is told."""
+        self.study.publish_sometimes(self._feed.notices)
+        now = time.monotonic()
+        every = LIVE_CHANGED_EVERY if self._feed.is_live else CHANGED_EVERY
+        if self._is_untold and now - self._told >= every and len(self.store):
+            self._told, self._is_untold = now, False
+            changed()
+
+    def _source_of(self, path: str | None) -> int:
+        """The number of a file among the store's sources of texts."""
+        if path is None:
+            return SPOOL
+        number = self._sources.get(path)
+        if number is None:
+            number = self._sources[path] = self.store.add_source(CaptureTexts(path))
+        return number
 
     def _holdings(self) -> list[str]:
         """What a capture without messages did hold."""
         if len(self.store):
             return []
-        refused, secrets = len(self.store.connections), bool(self._reader.secrets)
+        refused, secrets = len(self.store.connections), self._feed.has_secrets
         return list(holdings(self._engine.summary, refused=refused, secrets=secrets))
 
 
-def session_of(inputs: list[str], options: Options) -> FileSession:
+def session_of(inputs: list[str], options: Options) -> CaptureSession:
     """The session of captures; of one on standard input, keys are read from the terminal instead."""
-    return FileSession(inputs, options, stdin=_stdin_for_capture() if STDIN in inputs else None)
+    stdin = _stdin_for_capture() if STDIN in inputs else None
+    feed = CaptureFeed(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES)
+    files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
+    try:
+        return CaptureSession(feed, options, names=inputs, notes=load_notes(files[0]) if files else None)
+    except OcppscopeError:
+        feed.close()
+        raise
 
 
 def _stdin_for_capture() -> BinaryIO:

@@ -56,9 +56,11 @@ class Study:
         self._verdicts: dict[tuple[str, Severity], Verdict] = {}
         self._failure = ""
         self._next = 0.0
+        self._is_stale = True  # more was taken since the last snapshot
 
     def take(self, events: Iterable[Event]) -> None:
         """The next events, which the store has taken. What fails here does not stop the reading."""
+        self._is_stale = True
         if not self._failure:
             try:
                 self._diagnosis.take(events)
@@ -68,7 +70,8 @@ class Study:
     def publish_sometimes(self, notices: Iterable[str]) -> None:
         """Snapshots, if it is time."""
         now = time.monotonic()
-        if now >= self._next:
+        if now >= self._next and (self._is_stale or self.is_timed):
+            self._is_stale = False
             self._publish(notices, ended=False)
             done = time.monotonic()
             self._next = done + max(PUBLISH_EVERY, REST * (done - now))

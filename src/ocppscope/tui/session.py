@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ocppscope.analysis.pages import Transactions
     from ocppscope.analysis.report import Report
     from ocppscope.analysis.timing.figures import Row
+    from ocppscope.control import Steering
     from ocppscope.model import Version
     from ocppscope.render.tree import Facts
     from ocppscope.store.notes import Notes
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 
 
 class Progress(NamedTuple):
-    """How far the reading is: `read` of `total` bytes (None where nobody knows). `trouble` is a sentence."""
+    """How far the reading is: `read` of `total` bytes (None where nobody knows). `trouble` is a sentence.
+
+    `recording` says how a live capture or a proxy goes; "" where nothing is recorded.
+    """
 
     read: int = 0
     total: int | None = None
     done: bool = False
     trouble: str = ""
     notices: tuple[str, ...] = ()
+    recording: str = ""
 
 
 class Session(Protocol):
@@ -43,6 +48,10 @@ class Session(Protocol):
     @property
     def notes(self) -> Notes | None:
         """The sidecar file with marks and notes; None where there is no place for one."""
+
+    @property
+    def steering(self) -> Steering | None:
+        """The proxy between the station and the CSMS; None where there is none."""
 
     def describe(self, version: Version, action: str, response: bool) -> Callable[[str], Facts | None] | None:
         """What the schema says of the elements of a payload, by JSON pointer; None if no schema covers it."""

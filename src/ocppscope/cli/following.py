@@ -1,0 +1,134 @@
+"""A live capture or the proxy, as it goes on: on the screens, or as a log.
+
+Both are recorders: they write files in a process of their own, and here these files are read like any other.
+"""
+
+# ruff: noqa: PLC0415 (the screens are imported for a terminal)
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ocppscope.cli.afterwards import Afterwards
+from ocppscope.cli.feeds import RecorderFeed
+from ocppscope.cli.output import Writer
+from ocppscope.cli.run import log_format, sieve
+from ocppscope.cli.session import Log
+from ocppscope.engine import Engine
+from ocppscope.render.textlog import TextFormat
+from ocppscope.render.wiretext import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ocppscope.capture.recorder import Recorder
+    from ocppscope.cli.run import LogRequest
+    from ocppscope.control import Steering
+
+BLOCK_BYTES = 1 << 18
+"""Bytes that are decoded at once, at most."""
+
+
+class Follow(NamedTuple):
+    """What is followed, and how it is shown: `log` in a pipe (its inputs are empty), the screens on a terminal."""
+
+    recorder: Recorder
+    log: LogRequest
+    steering: Steering | None = None
+    theme: str | None = None
+
+
+def run_follow(request: Follow, *, on_screen: bool) -> None:
+    """Records and shows until it ends or the user leaves. Raises OcppscopeError."""
+    if on_screen:
+        _show(request)
+    else:
+        _print(request)
+
+
+def _show(request: Follow) -> None:
+    from ocppscope.cli.loading import CaptureSession
+    from ocppscope.cli.screens import ViewRequest, check, settled
+    from ocppscope.tui.app import Scope
+
+    log = request.log
+    view = ViewRequest([], log.options, log.color, log.wanted, None, request.theme)
+    wanted = settled(view, dict(os.environ))
+    check(log.wanted, wanted)
+    feed = RecorderFeed(request.recorder, chunk_bytes=BLOCK_BYTES)
+    feed.begin()  # before the screen opens: what is wrong can be said on the terminal
+    session = CaptureSession(feed, log.options, steering=request.steering)
+    try:
+        Scope(session, wanted, filter_text=log.wanted).run()
+    finally:
+        session.stop()
+
+
+def _print(request: Follow) -> None:
+    wanted = request.log
+    feed = RecorderFeed(request.recorder, chunk_bytes=BLOCK_BYTES)
+    writer = Writer(sys.stdout, live=True)
+    log = Log(
+        log_format(wanted),
+        writer.add,
+        sieve=sieve(wanted.wanted),
+        events=wanted.form == "text" or wanted.events,
+        legs=wanted.legs,
+        count=wanted.limit,
+    )
+    engine, told = Engine(wanted.options), _Told(quiet=wanted.quiet)
+    feed.begin()
+    writer.add(log.form.header())
+    writer.rest()
+    try:
+        with _stopping(feed):
+            for block, _ in feed.blocks(lambda: told.tell(feed)):
+                if isinstance(log.form, TextFormat) and not log.form.started and len(block.time_ns):
+                    log.form.start_at(int(block.time_ns[0]))
+                log.take(engine.packets(block))
+                writer.rest()
+                if log.done:
+                    break
+        log.take(engine.finish())
+    finally:
+        feed.close()
+        told.tell(feed)
+        writer.flush()
+    if not wanted.quiet:
+        Afterwards(sys.stderr).tell(engine.summary, log, [], secrets=False)
+
+
+@contextmanager
+def _stopping(feed: RecorderFeed) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM ends the recording, and what it wrote is still shown; the next one ends us."""
+
+    def stop(number: int, frame: object) -> None:
+        del frame
+        signal.signal(number, before[number])
+        feed.stop()
+
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Told:
+    """What was said on stderr; each sentence once."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._said: set[str] = set()
+
+    def tell(self, feed: RecorderFeed) -> None:
+        """Says what is new."""
+        for sentence in feed.notices:
+            if sentence not in self._said and not self._quiet:
+                sys.stderr.write(f"note: {visible(sentence, 500)}\n")
+            self._said.add(sentence)
