@@ -152,7 +152,15 @@ class Said(Struct, frozen=True, tag=True):
     text: str
 
 
-Tiding = Opened | Closed | Held | Released | Answered | State | Rotated | Said
+class Failed(Struct, frozen=True, tag=True):
+    """The proxy could not start, or had to end; as `errors.OcppscopeError`."""
+
+    what: str
+    hint: str
+    exit_code: int
+
+
+Tiding = Failed | Opened | Closed | Held | Released | Answered | State | Rotated | Said
 
 MAX_LINE_BYTES = 64 << 20
 """The longest line that is read; a longer one ends the conversation."""

@@ -1,0 +1,151 @@
+"""How connections come to the proxy, and where they are to go.
+
+Three ways: stations are told the proxy's address (reverse), or the packet filter sends us what is meant for somebody
+else (`transparent`). Makes sockets; knows nothing of what passes through them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from ocppscope.errors import AccessError, UsageError
+from ocppscope.model import Endpoint, Side
+from ocppscope.proxy.config import REVERSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ocppscope.proxy.config import Address, Config
+    from ocppscope.proxy.leg import Leg
+
+CONNECT_SECONDS = 20.0
+"""How long the CSMS may take to accept a connection."""
+HAPPY_EYEBALLS_SECONDS = 0.25
+"""After how long another address of the CSMS is tried beside the first (RFC 8305 §5)."""
+
+
+class ConnectError(Exception):
+    """The CSMS cannot be reached; `text` says why, `server` is where it was looked for, if that is known."""
+
+    def __init__(self, text: str, server: Endpoint | None = None) -> None:
+        super().__init__(text)
+        self.text, self.server = text, server
+
+
+class Way(Protocol):
+    """One of the ways."""
+
+    detects_tls: bool  # whether each connection shows by its first bytes if it is TLS
+
+    def __str__(self) -> str:
+        """Where stations are connected to."""
+
+    def speaks_tls(self, side: Side) -> bool:
+        """Whether TLS may have to be spoken with a side."""
+
+    def listeners(self, backlog: int) -> list[socket.socket]:
+        """Sockets that listen. Raises UsageError and AccessError."""
+
+    async def connect(self, station: Leg, make: Callable[[], Leg]) -> None:
+        """Connects a new leg to where the station wants to go. Raises ConnectError."""
+
+
+def way_of(config: Config) -> Way:
+    """The way that is wished."""
+    if config.mode == REVERSE:
+        return Reverse(config)
+    from ocppscope.proxy.transparent import Transparent  # noqa: PLC0415 - few need it
+
+    return Transparent(config)
+
+
+class Reverse:
+    """Stations are configured with the proxy's address; all go to one CSMS."""
+
+    detects_tls = False
+
+    def __init__(self, config: Config) -> None:
+        assert config.to is not None
+        self._listen, self._to = config.listen, config.to
+
+    def __str__(self) -> str:
+        """`wss://csms.example:443`."""
+        return str(self._to)
+
+    def speaks_tls(self, side: Side) -> bool:
+        """See `Way`."""
+        return self._listen.tls if side is Side.STATION else self._to.tls
+
+    def listeners(self, backlog: int) -> list[socket.socket]:
+        """See `Way`."""
+        return listening(self._listen, backlog)
+
+    async def connect(self, station: Leg, make: Callable[[], Leg]) -> None:
+        """See `Way`."""
+        del station
+        loop = asyncio.get_running_loop()
+        await connecting(
+            loop.create_connection(
+                make, self._to.host, self._to.port, happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS, interleave=1
+            ),
+            self._to,
+        )
+
+
+async def connecting(attempt: object, to: Address) -> None:
+    """Waits for a connection, and says in words what went wrong. Raises ConnectError."""
+    try:
+        await asyncio.wait_for(attempt, CONNECT_SECONDS)  # type: ignore[arg-type]
+    except TimeoutError:
+        raise ConnectError(f"{to} did not answer within {CONNECT_SECONDS:g} s") from None
+    except socket.gaierror as error:
+        raise ConnectError(f"the name {to.host} is not found ({error.strerror})") from None
+    except ConnectionRefusedError:
+        raise ConnectError(f"{to} refuses connections") from None
+    except OSError as error:
+        raise ConnectError(f"{to}: {error.strerror or error}") from None
+
+
+def listening(
+    listen: Address, backlog: int, prepare: Callable[[socket.socket], None] | None = None
+) -> list[socket.socket]:
+    """Sockets that listen at all addresses of a host. Raises UsageError and AccessError."""
+    try:
+        found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise UsageError(f"{listen.host} is no address of this machine ({error.strerror}).", _LISTEN) from None
+    opened: list[socket.socket] = []
+    port = listen.port
+    for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        opened.append(sock)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if prepare is not None:
+                prepare(sock)
+            sock.bind((address[0], port, *address[2:]))
+            sock.listen(backlog)
+            sock.setblocking(False)
+        except OSError as error:
+            for one in opened:
+                one.close()
+            raise _why_not(listen, error) from None
+        port = sock.getsockname()[1]  # any port that is free is the same for IPv4 and IPv6
+    return opened
+
+
+_LISTEN = "Give --listen as HOST:PORT, with an address of this machine."
+
+
+def _why_not(listen: Address, error: OSError) -> UsageError | AccessError:
+    where = f"{listen.host} port {listen.port}"
+    if error.errno == errno.EADDRINUSE:
+        return UsageError(f"Something else listens on {where} already.", "End it, or take another port.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return AccessError(f"You may not listen on {where}.", "Take a port above 1023, or run it with sudo.")
+    return UsageError(f"Nobody can listen on {where}: {error.strerror}.", _LISTEN)
