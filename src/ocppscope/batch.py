@@ -6,10 +6,13 @@ it. Its payload is validated later, together with its like, and it becomes a `Me
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ocppscope.model import Event, Kind, Message, Outcome, Problem, Side, Text
+from msgspec.structs import replace
+
+from ocppscope.model import Event, Kind, Message, Outcome, PacketComment, Problem, Side, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,6 +97,35 @@ class Batch:
     def add(self, event: Event) -> None:
         """An event that is no ordinary message."""
         self._others.append((len(self.rows), event))
+
+    def remark(self, comment: PacketComment) -> None:
+        """A comment on a packet, which belongs after what that packet brought."""
+        rows = bisect_right(self.rows, comment.packet, key=lambda row: self._last_packet(row[0]))
+        comment = replace(comment, ordinal=self._brought(comment, rows))
+        place = len(self._others)
+        while place and (
+            self._others[place - 1][0] > rows
+            or (self._others[place - 1][0] == rows and self._others[place - 1][1].time_ns > comment.time_ns)
+        ):
+            place -= 1
+        self._others.insert(place, (rows, comment))
+
+    def _brought(self, comment: PacketComment, rows: int) -> int:
+        """The ordinal of the last message of which the packet holds the end; -1 for none."""
+        if rows:
+            at, speaker, ordinal, *_ = self.rows[rows - 1]
+            if self._last_packet(at) == comment.packet and speaker.dialogue.connection == comment.connection:
+                return ordinal
+        for before, event in reversed(self._others):
+            if before < rows:
+                break
+            if isinstance(event, Message) and event.connection == comment.connection:
+                return event.ordinal if event.packets and event.packets[-1] == comment.packet else -1
+        return -1
+
+    def _last_packet(self, at: int) -> int:
+        held = self.arrivals.packets[at]
+        return held[-1] if isinstance(held, tuple) else held
 
     def settle(self) -> None:
         """Validates what was not validated yet."""

@@ -22,6 +22,7 @@ from ocppscope.model import (
     Event,
     Flow,
     PacketBlock,
+    PacketComment,
     Side,
 )
 from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
@@ -107,6 +108,16 @@ class _Sighting(NamedTuple):
     time_ns: int
 
 
+class _Commented(NamedTuple):
+    """A comment on a packet of a block, and the segment and slot of that packet; -1 for none."""
+
+    place: int
+    text: str
+    row: int
+    slot: int
+    track: Track | None
+
+
 class Engine:
     """Decodes what a capture or proxy hands it. Connections are numbered as they are recognised."""
 
@@ -128,6 +139,7 @@ class Engine:
         self._now = 0
         self._numbers = 0
         self._clues: dict[object, _Sighting] = {}
+        self._dropped: dict[int, Track] = {}  # that ended in this block, by slot; for comments
 
     # --- what tracks need ---------------------------------------------------------------------------------------
 
@@ -178,6 +190,7 @@ class Engine:
     def packets(self, block: PacketBlock) -> Batch:
         """The events of the next packets."""
         segments = self._link.decode(block)
+        self._dropped.clear()
         if self.options.share[1] > 1:
             segments = _own_share(segments, *self.options.share)
         slots, rows, counted = self._flows.sift(segments)
@@ -185,11 +198,39 @@ class Engine:
         self.summary.segments += len(segments.key)
         self._tls.count(segments, slots, counted, block.time_ns)
         rows = self._dismiss(block, segments, slots, rows)
+        commented = self._commented(block, segments, slots) if block.comments else ()
         if len(rows):
             self._segments(block, segments, slots, rows)
+        for comment in commented:
+            self._comment(block, segments, *comment)
         if len(block.time_ns):
             self._now = max(self._now, int(block.time_ns[-1]))
         return self._take_batch()
+
+    def _commented(self, block: PacketBlock, segments: Segments, slots: Ints) -> list[_Commented]:
+        """The comments, each with its segment (-1: none), its slot, and the connection that has that slot now."""
+        found = []
+        for place, text in block.comments:
+            row = int(np.searchsorted(segments.packet, place))
+            if row < len(segments.packet) and segments.packet[row] == place:
+                slot = int(slots[row])
+                found.append(_Commented(place, text, row, slot, self._tracks.get(slot)))
+            else:
+                found.append(_Commented(place, text, -1, -1, None))
+        return found
+
+    def _comment(
+        self, block: PacketBlock, segments: Segments, place: int, text: str, row: int, slot: int, track: Track | None
+    ) -> None:
+        """Tells of a comment, when it is known to which connection its packet belongs."""
+        number, side, flow = -1, Side.STATION, None
+        track = track or self._tracks.get(slot) or self._dropped.get(slot)
+        if row >= 0:
+            flow = Flow(*endpoints(segments.data, int(segments.ip[row])))
+        if track is not None and track.number >= 0:
+            number, flow, side = track.number, track.flow, track.observer.side(int(segments.direction[row]))
+        packet = block.first_packet + place
+        self.batch.remark(PacketComment(int(block.time_ns[place]), packet, number, side, text, -1, flow))
 
     def _dismiss(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> Ints:
         """The rows without those of flows that begin in this block and are none of ours, or TLS."""
@@ -439,7 +480,8 @@ class Engine:
         self._drop(slot, track, state)
 
     def _drop(self, slot: int, track: Track, state: int) -> None:
-        self._tracks.pop(slot, None)
+        if self._tracks.pop(slot, None) is not None:
+            self._dropped[slot] = track
         self._embryos.pop(slot, None)
         self._stalled.pop(slot, None)
         self._waiting.pop(slot, None)

@@ -124,6 +124,7 @@ class PacketBlock(NamedTuple):
     linktype: NDArray[np.uint16]  # LINKTYPE_ of the packet's interface
     first_packet: int  # number of the first packet, counted from 1 as in Wireshark; the others follow
     position: int | None = None  # where `data` begins in its file, if these bytes can be read there again
+    comments: tuple[tuple[int, str], ...] = ()  # comments on packets, each with the packet's place in the block
 
 
 class Deflate(Struct, frozen=True):
@@ -439,6 +440,20 @@ class TlsConnection(Struct, frozen=True):
         return self.certificate_ns[0] is not None and not self.certificates[0]
 
 
-SessionEvent = Message | ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed
+class PacketComment(Struct, frozen=True, gc=False):
+    """What a capture says of one of its packets: a note of its author's, or an act of the proxy (`acts.act_of`)."""
+
+    time_ns: int
+    packet: int
+    connection: int  # -1: the packet belongs to none that was recognised
+    side: Side  # who sent the packet
+    text: str
+    ordinal: int = -1  # the message that the packet completes; -1: none
+    flow: Flow | None = (
+        None  # of its TCP connection; None: it belongs to none. Without a connection, source → destination
+    )
+
+
+SessionEvent = Message | ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed | PacketComment
 """What belongs to a numbered connection."""
 Event = SessionEvent | ConnectAttempt | TlsConnection

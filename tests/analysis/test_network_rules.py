@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from conversation import play
+from ocppscope.acts import Act, comment_of
 from ocppscope.analysis.certificate import parse
 from ocppscope.analysis.diagnosis import Diagnosis
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Finding
+from ocppscope.analysis.rules.proxy import INTERFERING
 from ocppscope.analysis.rules.tls import ALERTS
 from ocppscope.model import (
     AttemptOutcome,
@@ -28,6 +30,7 @@ from ocppscope.model import (
     Endpoint,
     Event,
     Flow,
+    PacketComment,
     PlainReply,
     RoundTrips,
     ServerHello,
@@ -120,6 +123,16 @@ def trips(seconds: float, count=100) -> TransportSide:
     return TransportSide(round_trips=RoundTrips(count, 1, int(seconds * SECOND), int(seconds * SECOND)))
 
 
+def acted(what: str, text: str = "") -> PacketComment:
+    """What the proxy wrote on a packet of a connection that was not recognised."""
+    return PacketComment(START, 7, -1, Side.STATION, comment_of(Act(what, text)), -1, Flow(STATION, SERVER))
+
+
+def said(text: str) -> PacketComment:
+    """What somebody else wrote."""
+    return PacketComment(START, 7, -1, Side.STATION, text)
+
+
 LEFT = {"closed_ns": START + int(1.5 * SECOND), "closed_by": Side.STATION}
 CA = certificate("Root", issuer="")
 LEAF = certificate(issuer="Root", names=("csms.example",))
@@ -152,6 +165,10 @@ FIRES: dict[str, list[tuple[object, list[Event]]]] = {
     "tls-on-plain-port": [(ERROR, [tls(chosen=0, plain_reply=one)]) for one in PlainReply if one],
     "tls-undecryptable": [(NOTE, [tls(data=True)])],
     "tls-client-cert-identity": [(WARNING, [*play(CALM), tls(client=(certificate("SN-2"),))])],
+    "proxy-tls-failed": [(ERROR, [acted("tls-failed", "csms: certificate-expired: The certificate has expired.")])],
+    "proxy-no-csms": [(ERROR, [acted("refused", "ws://10.0.0.9:9000 refuses connections")])],
+    "proxy-not-recording": [(WARNING, [*play(CALM), acted("recording-paused", "bytes are missing")])],
+    "proxy-interfered": [(NOTE, [acted(one)]) for one in sorted(INTERFERING)],
 }  # fmt: skip
 
 SILENT: dict[str, list[list[Event]]] = {
@@ -188,6 +205,10 @@ SILENT: dict[str, list[list[Event]]] = {
         [*play(CALM), tls(client=(certificate("SN-1"),))], [*play(CALM), tls(client=(certificate("CP-1"),))],
         [*play(CALM), tls()],
     ],
+    "proxy-tls-failed": [[acted("tls", "station: TLSv1.3")], [said("proxy: tls-failed")]],
+    "proxy-no-csms": [[acted("tls-failed", "csms: x: y")], [said("refused")]],
+    "proxy-not-recording": [[acted("tls")]],
+    "proxy-interfered": [[acted("tls"), acted("forwarded"), acted("rewritten")], [said("dropped")]],
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ocppscope.analysis.state.metering import meter_values, samples_of
 from ocppscope.analysis.station import Exchange
 
 if TYPE_CHECKING:
+    from ocppscope.acts import Act
     from ocppscope.analysis.state.charging import Installed
     from ocppscope.analysis.state.connectors import Connector
     from ocppscope.analysis.state.metering import Sample
@@ -116,6 +117,13 @@ class Attempted(Happening):
     """TCP connection attempts that came to nothing. There is no link; the station may be an address."""
 
     attempt: ConnectAttempt
+
+
+class ProxyActed(Happening):
+    """The proxy that recorded the capture did more than pass bytes on. There may be no link; then the station may be
+    an address."""
+
+    act: Act
 
 
 class Encrypted(Happening):

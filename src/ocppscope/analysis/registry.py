@@ -62,11 +62,12 @@ class Group(StrEnum):
     CHARGING = "charging"
     SECURITY = "security"
     CLOCK = "clock"
+    PROXY = "proxy"  # what the proxy did that recorded the capture
 
 
 LAYERS = {
     Group.TCP: "network", Group.TLS: "tls", Group.UPGRADE: "http", Group.WEBSOCKET: "websocket",
-    Group.RPC: "rpc", Group.SCHEMA: "schema",
+    Group.RPC: "rpc", Group.SCHEMA: "schema", Group.PROXY: "proxy",
 }  # fmt: skip
 """The layer of a group; of those above, "application"."""
 

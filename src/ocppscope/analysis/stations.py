@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
+from ocppscope.acts import act_of
 from ocppscope.analysis import happenings as told
 from ocppscope.analysis.finding import Ref
 from ocppscope.analysis.payload import Payload, decode, said
@@ -32,6 +33,7 @@ from ocppscope.model import (
     Kind,
     Message,
     Outcome,
+    PacketComment,
     StreamGap,
     TlsConnection,
 )
@@ -57,6 +59,8 @@ _STATE = {
     "registration": Registration, "connectors": Connectors, "transactions": Transactions,
     "configuration": Configuration, "charging": Profiles, "clock": Clock, "connections": Connections,
 }  # fmt: skip
+MAX_LEGS = 20_000
+"""Repeated sessions that are remembered, the latest."""
 _ASKING = frozenset({Kind.CALL, Kind.SEND})
 _ERRORS = frozenset({Kind.CALLERROR, Kind.CALLRESULTERROR})
 CLOSE = 8
@@ -76,6 +80,7 @@ class Stations:
         self._passes = passes or _nothing
         self.due_ns = _NEVER  # from when on `passes` wants to be told
         self._links: dict[int, tuple[Station, Link]] = {}  # open connections, by number
+        self._legs: dict[int, str] = {}  # connections that repeat a session → identity
         self._servers: set[Endpoint] = set()  # where OCPP was spoken or asked for
         self._held: deque[ConnectAttempt | TlsConnection] = deque(maxlen=MAX_HELD)
         self._addresses: dict[str, str] = {}  # address → the identity that comes from it, "" of several
@@ -265,6 +270,10 @@ class Stations:
 
     def _opened(self, event: ConnectionOpened) -> None:
         connection, now = event.connection, event.time_ns
+        if connection.leg_of is not None:
+            self._legs[connection.number] = connection.station
+            if len(self._legs) > MAX_LEGS:
+                del self._legs[next(iter(self._legs))]
         if connection.leg_of is not None or not self._concerns_ocpp(connection):
             return
         station = self.station(connection.station, now)
@@ -362,6 +371,20 @@ class Stations:
             told.Missing(station, link, event.time_ns, Ref(event.time_ns, link.number, -1, 0, "bytes missing"), event)
         )
 
+    def _remarked(self, event: PacketComment) -> None:
+        """What the proxy did; comments of others say nothing to a rule."""
+        act = act_of(event.text)
+        if act is None:
+            return
+        station, link = self._links.get(event.connection, (None, None))
+        if station is None:
+            client = event.flow.client.address if event.flow is not None else ""
+            leg = self._legs.get(event.connection)
+            station = self.station(leg if leg is not None else self._identity_at(client), event.time_ns)
+        what = f"{ARROWS[event.side]} proxy: {act.what}"
+        source = Ref(event.time_ns, event.connection, event.ordinal, event.packet, what)
+        self._bus.happens(told.ProxyActed(station, link, event.time_ns, source, act))
+
     def _outside(self, event: ConnectAttempt | TlsConnection) -> None:
         """Of a connection that says nothing of OCPP it may become clear only at the end whether it concerns us."""
         by_station = event.flow.client.address in self._addresses and isinstance(event, ConnectAttempt)
@@ -410,6 +433,7 @@ _TAKERS: dict[type[Any], Callable[[Stations, Any], None]] = {
     StreamGap: Stations._missing,
     ConnectAttempt: Stations._outside,
     TlsConnection: Stations._outside,
+    PacketComment: Stations._remarked,
 }
 
 

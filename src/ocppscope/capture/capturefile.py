@@ -53,7 +53,7 @@ class CaptureFile:
                 return
             found = reader.scan(data, end)
             if found.columns is not None:
-                yield PacketBlock(data, *found.columns, packet, position if lasting else None)
+                yield PacketBlock(data, *found.columns, packet, position if lasting else None, found.comments)
                 packet += len(found.columns.offsets)
             if found.damage:
                 self._notice("damage", f"{found.damage}; the rest is not read.")

@@ -108,6 +108,7 @@ def _slice(block: PacketBlock, start: int, stop: int) -> PacketBlock:
         time_ns=block.time_ns[part],
         linktype=block.linktype[part],
         first_packet=block.first_packet + start,
+        comments=tuple((place - start, text) for place, text in block.comments if start <= place < stop),
     )
 
 
@@ -133,4 +134,16 @@ def _interleave(parts: list[tuple[PacketBlock, NDArray[np.int64]]]) -> PacketBlo
         time_ns=np.concatenate([block.time_ns for block in blocks])[order],
         linktype=np.concatenate([block.linktype for block in blocks])[order],
         first_packet=1,
+        comments=_comments(blocks, order),
     )
+
+
+def _comments(blocks: list[PacketBlock], order: NDArray[np.intp]) -> tuple[tuple[int, str], ...]:
+    """The comments of blocks whose packets were put into another order."""
+    if not any(block.comments for block in blocks):
+        return ()
+    place, before, found = np.argsort(order), 0, []
+    for block in blocks:
+        found += [(int(place[before + at]), text) for at, text in block.comments]
+        before += len(block.offsets)
+    return tuple(sorted(found))

@@ -20,6 +20,8 @@ from ocppscope.capture.scan import MAX_PACKET_BYTES, Columns, Scan, gather, join
 MAX_BLOCK_BYTES = MAX_PACKET_BYTES + (1 << 16)
 """The largest block believed: a packet with its options."""
 
+MAX_OPTION_BYTES = 1 << 14
+"""Bytes of a packet's options in which comments are looked for."""
 NO_LINKTYPE = 0xFFFF
 """Link type of a packet whose interface does not exist. It is counted, so that numbers agree, but empty."""
 
@@ -43,7 +45,8 @@ class PcapngFormat:
     def __init__(self, name: str, annotations: Annotations) -> None:
         self._name = name
         self._annotations = annotations
-        self._packets = 0
+        self._packets = self._scanned = 0
+        self._comments: list[tuple[int, str]] = []
         self._last_ns = 0
         self._begin_section("<")
 
@@ -56,6 +59,7 @@ class PcapngFormat:
     def scan(self, data: bytearray, end: int) -> Scan:
         """See `Format.scan`."""
         pieces: list[Columns] = []
+        self._comments, self._scanned = [], self._packets
         position, need, damage = 0, 0, ""
         while not (need or damage):
             starts, position, damage = self._walk(data, position, end)
@@ -67,7 +71,7 @@ class PcapngFormat:
                 position, need, damage = self._boundary(data, position, end)
         if damage:
             damage = f"is damaged after packet {self._packets}: a block {damage}"
-        return Scan(join_columns(pieces), position, need, damage)
+        return Scan(join_columns(pieces), position, need, damage, tuple(self._comments))
 
     def cut(self, rest: bytes | bytearray) -> str:
         """See `Format.cut`."""
@@ -174,8 +178,19 @@ class PcapngFormat:
         if good < len(found):
             position = found[good]
             damage = f"of {run.length[good]} bytes does not fit the packet that it claims to hold"
+        self._take_comments(run, kind, good, data)
         self._packets += good
         return (self._columns(run, good) if good else None), position, damage
+
+    def _take_comments(self, run: _Run, kind: NDArray[np.uint32], count: int, data: bytearray) -> None:
+        """The comments of enhanced packet blocks (§3.5): few have any, and only blocks with room for it are looked at."""
+        room = run.length[:count] - SMALLEST_PACKET - (run.caplen[:count] + 3 & ~3)
+        for place in np.flatnonzero((room > 0) & (kind[:count] == blocks.ENHANCED_PACKET)).tolist():
+            begin = int(run.offsets[place] + (run.caplen[place] + 3 & ~3))
+            end = int(run.starts[place] + run.length[place]) - 4
+            options = bytes(data[begin : min(end, begin + MAX_OPTION_BYTES)])
+            for text in blocks.parse_comments(self._order, options):
+                self._comments.append((place + self._packets - self._scanned, text))
 
     def _mend_rare(self, run: _Run, kind: NDArray[np.uint32], fields: NDArray[np.uint32]) -> None:
         """Obsolete packet blocks (appendix) name an interface in 16 bits; simple ones (§4.4) hold a length only."""

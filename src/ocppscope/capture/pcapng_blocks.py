@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ TLS_KEY_LOG = 0x544C534B
 MAX_INTERFACES = 65_536
 """Interfaces of one section that are remembered; the file is not read on beyond them."""
 
+MAX_COMMENTS = 4
+"""Comments on one packet that are read."""
+OPTION_COMMENT = 1
 OPTION_TSRESOL = 9
 OPTION_TSOFFSET = 14
 NANOSECONDS = 10**9
@@ -145,6 +149,13 @@ def parse_names(order: str, body: bytes) -> Iterator[tuple[str, str]]:
         name = value[size:].partition(b"\0")[0][:255].decode("utf-8", "replace")
         if family is not None and len(value) > size and name:
             yield socket.inet_ntop(family, value[:size]), name
+
+
+def parse_comments(order: str, options: bytes) -> Iterator[str]:
+    """The first few comments among the options of a packet (§3.5)."""
+    found = (value for code, value in _tagged(order, options, 0) if code == OPTION_COMMENT)
+    for value in islice(found, MAX_COMMENTS):
+        yield value.decode("utf-8", "replace")
 
 
 def parse_secrets(order: str, body: bytes) -> bytes | None:

@@ -35,6 +35,7 @@ class Scan(NamedTuple):
     consumed: int
     need: int
     damage: str = ""
+    comments: tuple[tuple[int, str], ...] = ()  # on packets, by their place in the columns
 
 
 class Format(Protocol):

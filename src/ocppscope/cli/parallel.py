@@ -30,6 +30,7 @@ from ocppscope.model import (
     ConnectionOpened,
     ControlFrame,
     Message,
+    PacketComment,
     SessionEvent,
     TlsConnection,
 )
@@ -148,6 +149,8 @@ class _Packer:
                     sieve.seen(event.connection)
             elif isinstance(event, ConnectAttempt | TlsConnection):
                 continue  # the log tells of sessions
+            elif isinstance(event, PacketComment) and event.connection < 0:
+                continue  # every worker sees it
             elif isinstance(event, ControlFrame) and event.opcode != CLOSE and not self._pings and not event.problems:
                 continue
             else:
@@ -167,6 +170,8 @@ class _Packer:
 
 def _last_packet(event: SessionEvent) -> int:
     """The packet that an event came with, as far as it says so."""
+    if isinstance(event, PacketComment):
+        return event.packet
     if isinstance(event, Message | ControlFrame):
         return event.packets[-1]
     if isinstance(event, ConnectionOpened):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocppscope.model import ConnectAttempt, ConnectionClosed, ConnectionOpened, Event, Message, TlsConnection
+from ocppscope.acts import act_of
+from ocppscope.model import (
+    ConnectAttempt,
+    ConnectionClosed,
+    ConnectionOpened,
+    Event,
+    Message,
+    PacketComment,
+    TlsConnection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,13 +52,16 @@ class Log:
         self.folded: dict[int, int] = {}  # connection that repeats a session → its messages
         self.lost: dict[int, Connection] = {}  # connections of which bytes are missing
         self.connections = 0
+        self._latest: dict[int, tuple[int, Message]] = {}  # of connections that repeat a session: row, message
 
     def take(self, events: Iterable[Event]) -> None:
         """The next events."""
         message_of, folded, sieve = self.form.message, self.folded, self.sieve
         for event in events:
             if type(event) is Message:
-                wanted = (sieve is None or sieve.takes_message(event, self.rows)) and event.connection not in folded
+                wanted = sieve is None or sieve.takes_message(event, self.rows)
+                if event.connection in folded:
+                    wanted, self._latest[event.connection] = False, (self.rows, event)
                 body = message_of(event) if wanted else None
                 if body is not None and self._annotate is not None:
                     body += self._annotate(event)
@@ -95,13 +107,24 @@ class Log:
             self._meet(connection)
         else:
             number = event.connection
-            if number in self.folded:
+            if number in self.folded and not self._unfolded(event):
                 return
         if not self._events or (self.sieve is not None and not self.sieve.takes_other(number, connection)):
             return
         body = self.form.event(event)
         if body is not None:
             self._write(self.form.line(None, number, event.time_ns, body))
+
+    def _unfolded(self, event: Event) -> bool:
+        """Whether something of a session's other leg is worth a line: what the proxy did there, and the message."""
+        if not isinstance(event, PacketComment) or act_of(event.text) is None:
+            return False
+        row, message = self._latest.get(event.connection, (-1, None))
+        body = self.form.message(message) if message is not None and message.ordinal == event.ordinal else None
+        if body is not None and message is not None:
+            del self._latest[event.connection]
+            self._write(self.form.line(row, message.connection, message.time_ns, body))
+        return True
 
     def _meet(self, connection: Connection) -> None:
         self.form.seen(connection)

@@ -40,7 +40,7 @@ class Recorder:
         blocks += [
             conversation.data(Side.STATION if by_client else Side.CSMS, data, time_ns) for by_client, data in evidence
         ]
-        blocks.append(conversation.note(Side.CSMS, time_ns, comment_of(act)))
+        blocks.append(conversation.note(Side.STATION, time_ns, comment_of(act)))
         blocks += [conversation.fin(Side.CSMS, time_ns), conversation.fin(Side.STATION, time_ns)]
         self.spool.write(b"".join(blocks))
 

@@ -51,10 +51,10 @@ class Conversation:
 
     def refused(self, time_ns: int, comment: str = "") -> bytes:
         """An attempt that was answered with a RST."""
-        syn = self._segment(0, _SYN, b"", time_ns)
+        syn = self._segment(0, _SYN, b"", time_ns, comment)
         self._next[0] = self._next[0] + 1 & _MASK
         self.is_over = True
-        return syn + self._segment(1, _RST | _ACK, b"", time_ns, comment)
+        return syn + self._segment(1, _RST | _ACK, b"", time_ns)
 
     def data(self, side: Side, data: bytes, time_ns: int, comment: str = "") -> bytes:
         """Bytes that `side` sent, and the ACK of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocppscope.acts import act_of
 from ocppscope.model import (
     Connection,
     ConnectionClosed,
@@ -12,6 +13,7 @@ from ocppscope.model import (
     ExchangeEnd,
     Handshake,
     Outcome,
+    PacketComment,
     Problem,
     Side,
     StreamGap,
@@ -45,6 +47,8 @@ CLOSE_CODES = {
 """Names of close codes in the IANA registry (RFC 6455 §7.4.1)."""
 
 END_OF_CAPTURE = "end of capture"
+MAX_COMMENT = 400
+"""Characters of a comment that are shown."""
 MAX_WAITING = 512
 """CALLs without an answer that are remembered until their connection's end is told."""
 
@@ -62,7 +66,24 @@ def body(log: TextFormat, event: object) -> str | None:
             return _gap(log, event)
         case ExchangeEnd():
             return _unanswered(log, event)
+        case PacketComment():
+            return _comment(log, event)
     return None
+
+
+def _comment(log: TextFormat, event: PacketComment) -> str:
+    kind, words = comment_words(event.text)
+    side = event.side if event.connection >= 0 else None
+    flow = f" ({event.flow})" if event.connection < 0 and event.flow is not None else ""
+    return _line(log, event.connection, side, kind, f"{words}{flow}", log.style.palette.odd)
+
+
+def comment_words(text: str) -> tuple[str, str]:
+    """What stands on a packet: whether the proxy said it ("PROXY") or somebody else ("NOTE"), and the words."""
+    act = act_of(text)
+    if act is None:
+        return "NOTE", visible(text, MAX_COMMENT)
+    return "PROXY", visible(f"{act.what}: {act.text}" if act.text else act.what, MAX_COMMENT)
 
 
 def problem_line(problem: Problem, palette: Palette, width: int = 0) -> str:

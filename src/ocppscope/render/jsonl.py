@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from ocppscope.acts import act_of
 from ocppscope.model import (
     ConnectAttempt,
     Connection,
@@ -23,6 +24,7 @@ from ocppscope.model import (
     ExchangeEnd,
     Handshake,
     Message,
+    PacketComment,
     Problem,
     Side,
     StreamGap,
@@ -108,6 +110,18 @@ class GapRow(Struct, frozen=True, gc=False):
     side: str
     lost_bytes: int | None
     why: str
+
+
+class CommentRow(Struct, frozen=True, gc=False):
+    """A comment that the capture has on a packet; `act` is what the proxy did, if it wrote it."""
+
+    time_ns: int
+    station: str
+    side: str
+    packet: int
+    ordinal: int | None  # of the message that the packet completes
+    act: str | None
+    text: str
 
 
 class UnansweredRow(Struct, frozen=True, gc=False):
@@ -239,7 +253,7 @@ class JsonlFormat:
         return f'{{"type":"message","row":{row},"connection":{connection},{body}\n'
 
 
-def _small_row(event: ControlFrame | StreamGap | ExchangeEnd, station: str) -> tuple[str, Struct]:
+def _small_row(event: ControlFrame | StreamGap | ExchangeEnd | PacketComment, station: str) -> tuple[str, Struct]:
     side = SIDES[event.side]
     if isinstance(event, ControlFrame):
         payload = base64.b64encode(event.payload).decode()
@@ -250,6 +264,11 @@ def _small_row(event: ControlFrame | StreamGap | ExchangeEnd, station: str) -> t
         )  # fmt: skip
     if isinstance(event, StreamGap):
         return "gap", GapRow(event.time_ns, station, side, event.lost_bytes, event.why)
+    if isinstance(event, PacketComment):
+        act, ordinal = act_of(event.text), event.ordinal if event.ordinal >= 0 else None
+        return "comment", CommentRow(
+            event.time_ns, station, side, event.packet, ordinal, act.what if act else None, event.text
+        )
     return "unanswered", UnansweredRow(
         event.time_ns, station, side, event.id, event.action, event.ordinal, event.outcome, event.age_ns
     )

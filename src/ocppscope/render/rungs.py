@@ -14,6 +14,7 @@ from ocppscope.model import (
     Kind,
     Message,
     Outcome,
+    PacketComment,
     Side,
     StreamGap,
     TlsConnection,
@@ -75,6 +76,10 @@ def arrow(event: Event, known: Mapping[int, Connection], end: ExchangeEnd | None
             return _opened(event.connection)
         case ConnectionClosed():
             return _closed(event, known.get(event.connection.number))
+        case PacketComment():
+            kind, words = eventlines.comment_words(event.text)
+            drawn = Arrow(NONE, Style.WARNING, kind, Style.WARNING, words=words, words_style=Style.WARNING)
+            return _headed(event.side, drawn)
         case ConnectAttempt() | TlsConnection():
             raise AssertionError("the ladder draws what belongs to a connection")
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
-from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, ExchangeEnd, StreamGap
+from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, ExchangeEnd, PacketComment, StreamGap
 
 MAX_EVENTS = 1 << 17
 """Events kept other than pings and pongs; the first ones."""
 MAX_PINGS = 1 << 17
 """Pings and pongs kept; the first ones."""
 
-OtherEvent = ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed
+OtherEvent = ControlFrame | StreamGap | ExchangeEnd | ConnectionOpened | ConnectionClosed | PacketComment
 _CLOSE = 8
 
 

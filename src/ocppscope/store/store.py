@@ -28,6 +28,7 @@ from ocppscope.model import (
     Kind,
     Message,
     Outcome,
+    PacketComment,
     Side,
     TlsConnection,
 )
@@ -343,6 +344,8 @@ class Store:
         assert not isinstance(event, Message)
         if isinstance(event, ConnectAttempt | TlsConnection):
             return  # no row and no connection of the index
+        if isinstance(event, PacketComment) and event.connection < 0:
+            return
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             self.connections[event.connection.number] = event.connection
             if len(self.connections) > MAX_CONNECTIONS:
