@@ -76,6 +76,7 @@ class Config(Struct, frozen=True):
     mode: str = REVERSE
     tls: TlsSettings = TlsSettings()
     pass_tls: bool = False  # transparent modes: TLS is passed on unread
+    mark: int = 0  # transparent modes: what the packet filter tells our own connections by; 0 for nothing
     set_host: str = ""  # what the station's Host header is replaced with
     active: bool = False
     intercept: str = ""

@@ -10,6 +10,7 @@ import fcntl
 import socket
 import struct
 import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ocppscope.model import Endpoint, Side
@@ -30,11 +31,14 @@ MAX_EVIDENCE_BYTES = 64 << 10
 MAX_LINGER = 5.0
 """Seconds that a reset waits for what was sent before it."""
 LINGER_STEP = 0.005
+WATCH_STEP = 0.25
+"""Seconds between two looks at a connection whose other end has finished, but may still reset it."""
 KEEPALIVE = (120, 30, 4)
 """Seconds of silence before a probe, seconds between probes, probes: so that a vanished peer is noticed."""
 
 _BUFFER = memoryview(bytearray(READ_BYTES))  # one for all: what was read is copied out at once
 _UNSENT = struct.Struct("i")
+_CLOSED = 7  # the state of a TCP connection as Linux counts them
 
 
 class Owner(Protocol):
@@ -72,6 +76,7 @@ class Leg(asyncio.BufferedProtocol):
         "_secured",
         "evidence",
         "is_gone",
+        "is_over",
         "is_undecided",
         "local",
         "owner",
@@ -97,7 +102,7 @@ class Leg(asyncio.BufferedProtocol):
         self._make_tls = make_tls
         self.transport = cast("asyncio.Transport", None)
         self.local = self.remote = Endpoint("0.0.0.0", 0)
-        self.read_ended = self.write_ended = self.is_gone = False
+        self.read_ended = self.write_ended = self.is_over = self.is_gone = False
         self.evidence: list[tuple[bool, bytes]] = []
         self._holds: set[str] = set()
         self._is_reading = True
@@ -140,17 +145,20 @@ class Leg(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """See asyncio. The connection stays open for what is still to be sent."""
+        self.is_undecided = False
         if self.tls is not None and not self.read_ended:
             failure = self.tls.eof()
             if failure is not None:
                 self._fail(failure)
                 return True
         self._end("FIN")
+        self._watch()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self.is_gone = self.write_ended = True
+        self.is_undecided = False
         if exc is not None and self.tls is not None and not self.read_ended:
             failure = self.tls.eof()
             if failure is not None:
@@ -182,12 +190,14 @@ class Leg(asyncio.BufferedProtocol):
             self._write_raw(self.tls.finish())
         self.write_ended = True
         if self.transport.can_write_eof() and not self.transport.is_closing():
-            self.transport.write_eof()
+            with suppress(OSError):  # reset, which the next reading will tell
+                self.transport.write_eof()
         self._close_if_done()
 
     def reset(self) -> None:
         """RST, once what was sent before has left, or after `MAX_LINGER`."""
-        self.read_ended = self.write_ended = True
+        self.hold("reset")
+        self.read_ended = self.write_ended = self.is_over = True
         if not self.is_gone:
             self._linger(asyncio.get_running_loop().time() + MAX_LINGER)
 
@@ -241,9 +251,10 @@ class Leg(asyncio.BufferedProtocol):
         self.owner.insecure(self, failure)
 
     def _end(self, how: str) -> None:
-        if self.read_ended:
+        if self.is_over or (self.read_ended and how == "FIN"):
             return
         self.read_ended = True
+        self.is_over = how == "RST"
         self.owner.ended(self.side, how)
         self._close_if_done()
 
@@ -251,12 +262,23 @@ class Leg(asyncio.BufferedProtocol):
         if self.read_ended and self.write_ended and not self.transport.is_closing():
             self.transport.close()
 
+    def _watch(self) -> None:
+        """asyncio looks no more at a socket of which it has read the end: a RST after it would never be noticed."""
+        if self.is_over or self.transport.is_closing():
+            return
+        if is_dead(self.transport.get_extra_info("socket")):
+            self._end("RST")
+            self.transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(WATCH_STEP, self._watch)
+
     def _linger(self, until: float) -> None:
         if self.is_gone:
             return
         loop = asyncio.get_running_loop()
         sock = self.transport.get_extra_info("socket")
-        if (self.transport.get_write_buffer_size() or unsent(sock)) and loop.time() < until:
+        waits = self.transport.get_write_buffer_size() or unsent(sock)
+        if waits and loop.time() < until and not is_dead(sock):
             loop.call_later(LINGER_STEP, self._linger, until)
             return
         linger_none(sock)
@@ -275,6 +297,15 @@ def unsent(sock: socket.socket) -> int:
         return int(_UNSENT.unpack(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])
     except OSError:
         return 0
+
+
+def is_dead(sock: socket.socket) -> bool:
+    """Whether the peer has reset the connection."""
+    with suppress(OSError):
+        if hasattr(socket, "TCP_INFO"):
+            return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _CLOSED
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    return True
 
 
 def linger_none(sock: socket.socket) -> None:

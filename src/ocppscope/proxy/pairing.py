@@ -58,6 +58,9 @@ class House(Protocol):
     def clock(self) -> int:
         """Now, in nanoseconds."""
 
+    def after(self, pairing: Pairing) -> None:
+        """Its session has taken a step."""
+
     def passed(self, count: int) -> None:
         """So many bytes went through."""
 
@@ -83,6 +86,9 @@ class Pairing:
     def connected(self, leg: Leg) -> None:
         """See `leg.Owner`."""
         self.legs[leg.side] = leg
+        if self._is_failed:
+            leg.reset()
+            return
         if leg.side is Side.STATION:
             self._detects = leg.is_undecided
             self.tell_link(station=leg.remote.address, client=str(leg.remote))
@@ -115,7 +121,8 @@ class Pairing:
     def ended(self, side: Side, how: str) -> None:
         """See `leg.Owner`."""
         if self._tape is None or self.session is None:
-            if how == "RST" or self.legs[Side.CSMS] is None:
+            station = self.legs[Side.STATION]
+            if how == "RST" or (self.legs[Side.CSMS] is None and station is not None and station.tls is not None):
                 self.give_up()
             else:
                 self._keep(side, how)
@@ -177,11 +184,17 @@ class Pairing:
         assert leg is not None
         self._early.append((side, what))
         leg.hold(_READY)
+        station = self.legs[Side.STATION]
+        if side is Side.CSMS and leg.tls is None and station is not None:
+            station.is_undecided = False  # with TLS the station would speak first
         self.ready()  # it may be this that shows whether the station speaks TLS
 
     def give_up(self) -> None:
         """The two cannot be brought together: both sides are reset, as one that was refused would be."""
         self._is_failed = True
+        if self._tape is not None:
+            for side in Side:
+                self._tape.finished(side, "RST", self.house.clock(), Act("cut-off"))
         for leg in self.legs:
             if leg is not None:
                 leg.reset()
@@ -195,8 +208,9 @@ class Pairing:
             leg = self.legs[command.side]
             assert leg is not None
             if type(command) is Send:
-                self._tape.sent(command.side, command.data, now, command.act)
-                leg.send(command.data)
+                if not leg.write_ended:
+                    self._tape.sent(command.side, command.data, now, command.act)
+                    leg.send(command.data)
             elif isinstance(command, Note):
                 self._tape.note(command.side, command.act, now)
             elif isinstance(command, Finish):
@@ -210,6 +224,7 @@ class Pairing:
                 leg.hold(_SESSION)
             elif isinstance(command, Resume):
                 leg.release(_SESSION)
+        self.house.after(self)
         self._arm(now)
 
     def _arm(self, now: int) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ocppscope.control import MAX_LINE_BYTES, Failed, Said, State, line, read_order
+from ocppscope.control import MAX_LINE_BYTES, Failed, Rotated, Said, State, line, read_order
 from ocppscope.errors import OcppscopeError
 from ocppscope.proxy.config import Config
 from ocppscope.proxy.server import Server
@@ -59,6 +59,11 @@ class Channel(asyncio.Protocol):
         if len(self._waiting) > MAX_LINE_BYTES:
             self._end()
 
+    def eof_received(self) -> bool:
+        """See asyncio. Tidings of the end can still be taken."""
+        self._end()
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self._end()
@@ -68,7 +73,7 @@ class Channel(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+        if transport.get_write_buffer_size() > MAX_UNREAD_BYTES and not isinstance(tiding, Rotated | Failed):
             self._is_full = True
             return
         if self._is_full:
@@ -87,6 +92,7 @@ class Channel(asyncio.Protocol):
 
     def _end(self) -> None:
         if self.server is not None:
+            self.server.let_go()
             self.server.stop()
         elif not self.config.done():
             self.config.cancel()

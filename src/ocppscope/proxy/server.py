@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from ocppscope.acts import Act
 from ocppscope.capture import pcapngout
-from ocppscope.control import Cut, Intercept, Rotated, Said, State, Stop
+from ocppscope.control import Cut, Held, Released, Rotated, Said, State, Stop
 from ocppscope.model import Side
-from ocppscope.proxy.config import LEGS, SESSION, Address, Config
+from ocppscope.proxy.config import LEGS, REDIRECT, REVERSE, SESSION, Address, Config
 from ocppscope.proxy.leg import Leg
 from ocppscope.proxy.pairing import Pairing
 from ocppscope.proxy.recording import Recorder, Tape
-from ocppscope.proxy.session import PassiveSession
+from ocppscope.proxy.sessions import Sessions
 from ocppscope.proxy.spool import Rotation, Spool
 from ocppscope.proxy.ways import ConnectError, way_of
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ocppscope.control import Order, Tiding
-    from ocppscope.proxy.commands import Session
     from ocppscope.proxy.contexts import StationContexts
     from ocppscope.proxy.tls import TlsPipe
     from ocppscope.proxy.tlsfailure import TlsFailure
@@ -50,7 +49,8 @@ class Server:
 
     def __init__(self, config: Config, tell: Callable[[Tiding], None]) -> None:
         """Opens the recording and reads certificates; raises UsageError."""
-        self.config, self.tell = config, tell
+        self.config, self._tell = config, tell
+        self._held: set[int] = set()
         self._pairings: dict[int, Pairing] = {}
         self._count = self._bytes = self._too_many = 0
         self._stopped = asyncio.Event()
@@ -59,6 +59,7 @@ class Server:
         self._listening = str(config.listen)
         self._told: State | None = None
         self._trouble = ""
+        self._sessions = Sessions(config, self.tell)
         self._contexts = self._station_contexts()
         self._csms_context = self._upstream_context()
         wanted = config.recording
@@ -85,8 +86,10 @@ class Server:
     def _upstream_context(self) -> ssl.SSLContext | None:
         if not self._way.speaks_tls(Side.CSMS):
             return None
-        from ocppscope.proxy.contexts import client_context  # noqa: PLC0415
+        from ocppscope.proxy.contexts import client_context, server_hostname  # noqa: PLC0415
 
+        if self.config.tls.csms_name:
+            server_hostname(self.config.tls, "")  # what is wrong with it is said before any station comes
         return client_context(self.config.tls)
 
     # --- its life ---------------------------------------------------------------------------------------------------
@@ -136,28 +139,22 @@ class Server:
         """An order from whoever steers."""
         if isinstance(order, Stop):
             self.stop()
-        elif isinstance(order, Cut) and order.how != "close":
+        elif not self._sessions.obey(order, self.clock()) and isinstance(order, Cut):
             pairing = self._pairings.get(order.connection)
             if pairing is None:
                 self.tell(Said(f"There is no connection {order.connection} any more."))
             else:
-                pairing.cut(order.how, "on request")
-        elif isinstance(order, Intercept) and not self.config.active:
-            self.tell(Said("Messages can be held in active mode only: start the proxy with --active."))
+                pairing.cut("RST" if order.how == "RST" else "FIN", "on request")
 
     # --- connections ------------------------------------------------------------------------------------------------
 
     def _accept(self) -> Leg:
         """asyncio has taken a connection."""
         self._count += 1
-        pairing = Pairing(self, self._count, self._session)
+        pairing = Pairing(self, self._count, self._sessions.make)
         self._pairings[self._count] = pairing
         make_tls = self._station_tls if self._contexts is not None else None
         return Leg(Side.STATION, pairing, make_tls, is_undecided=self._way.detects_tls)
-
-    def _session(self, pairing: Pairing) -> Session:
-        del pairing
-        return PassiveSession()
 
     def upstream(self, pairing: Pairing) -> None:
         """See `pairing.House`."""
@@ -165,6 +162,9 @@ class Server:
             self._too_many += 1
             pairing.give_up()
             return
+        station = pairing.legs[Side.STATION]
+        assert station is not None
+        station.local = self._way.destination(station)  # before TLS asks for a certificate of that name
         task = asyncio.get_running_loop().create_task(self._connect(pairing))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -193,7 +193,7 @@ class Server:
     def secure(self, pairing: Pairing, csms: Leg, server_name: str) -> None:
         """See `pairing.House`."""
         del pairing
-        csms.start_tls(self._csms_pipe(server_name or csms.remote.address))
+        csms.start_tls(self._csms_pipe(self.config.tls.csms_name or server_name or csms.remote.address))
 
     @property
     def _csms_tls(self) -> Callable[[Leg], TlsPipe] | None:
@@ -241,6 +241,7 @@ class Server:
 
     def over(self, pairing: Pairing) -> None:
         """See `pairing.House`."""
+        self._sessions.over(pairing, self.clock())
         self._pairings.pop(pairing.link.number, None)
 
     def clock(self) -> int:
@@ -250,6 +251,23 @@ class Server:
     def passed(self, count: int) -> None:
         """See `pairing.House`."""
         self._bytes += count
+
+    def after(self, pairing: Pairing) -> None:
+        """See `pairing.House`."""
+        if self._sessions.is_steered:
+            self._sessions.after(pairing)
+
+    def let_go(self) -> None:
+        """Nobody steers any more."""
+        self._sessions.let_go(self.clock())
+
+    def tell(self, tiding: Tiding) -> None:
+        """To whoever steers."""
+        if isinstance(tiding, Held):
+            self._held.add(tiding.held)
+        elif isinstance(tiding, Released):
+            self._held.discard(tiding.held)
+        self._tell(tiding)
 
     # --- what is told -----------------------------------------------------------------------------------------------
 
@@ -265,6 +283,8 @@ class Server:
             recorded_bytes=spool.total_bytes,
             recording_trouble=spool.trouble if spool.is_failing else "",
             active=self.config.active,
+            intercept=self._sessions.intercepting,
+            held=len(self._held),
         )
         if state != self._told:
             self._told = state
@@ -282,8 +302,10 @@ class Server:
 
     def _caution(self, room: int) -> None:
         listen = self.config.listen
-        if not listen.is_loopback:
+        if self.config.mode == REVERSE and not listen.is_loopback:
             self.tell(Said(f"Listening on {listen.host}: whoever can reach this machine can use the proxy."))
+        elif self.config.mode == REDIRECT:
+            self.tell(Said(_REACH_LOOPBACK if listen.is_loopback else _REACH_ALL))
         if room < MAX_CONNECTIONS:
             self.tell(Said(f"This system lets a process have so many files that {room:,} stations are the most."))
         if self._contexts is not None or self._csms_context is not None:
@@ -296,6 +318,8 @@ class Server:
 
 
 _NAMES = {Side.STATION: "station", Side.CSMS: "CSMS"}
+_REACH_LOOPBACK = "Only connections of this machine can be redirected here; for others add --listen '*:9000'."
+_REACH_ALL = "Listening to other machines: what the packet filter redirects is taken, everything else is reset."
 
 
 def _header() -> bytes:

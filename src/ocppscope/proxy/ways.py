@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING, Protocol
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ocppscope.errors import AccessError, UsageError
 from ocppscope.model import Endpoint, Side
@@ -49,6 +50,9 @@ class Way(Protocol):
     def listeners(self, backlog: int) -> list[socket.socket]:
         """Sockets that listen. Raises UsageError and AccessError."""
 
+    def destination(self, station: Leg) -> Endpoint:
+        """Where the station believes to be connected."""
+
     async def connect(self, station: Leg, make: Callable[[], Leg]) -> None:
         """Connects a new leg to where the station wants to go. Raises ConnectError."""
 
@@ -81,7 +85,16 @@ class Reverse:
 
     def listeners(self, backlog: int) -> list[socket.socket]:
         """See `Way`."""
-        return listening(self._listen, backlog)
+        opened = listening(self._listen, backlog)
+        if any(_is_reached(sock, self._to) for sock in opened):
+            for sock in opened:
+                sock.close()
+            raise UsageError(f"{self._to} is the proxy itself.", "Give --to the address of the CSMS.")
+        return opened
+
+    def destination(self, station: Leg) -> Endpoint:
+        """See `Way`."""
+        return station.local
 
     async def connect(self, station: Leg, make: Callable[[], Leg]) -> None:
         """See `Way`."""
@@ -95,18 +108,22 @@ class Reverse:
         )
 
 
-async def connecting(attempt: object, to: Address) -> None:
+async def connecting(attempt: object, to: Address | Endpoint) -> None:
     """Waits for a connection, and says in words what went wrong. Raises ConnectError."""
+    server = to if isinstance(to, Endpoint) else None
     try:
         await asyncio.wait_for(attempt, CONNECT_SECONDS)  # type: ignore[arg-type]
     except TimeoutError:
-        raise ConnectError(f"{to} did not answer within {CONNECT_SECONDS:g} s") from None
+        raise ConnectError(f"{to} did not answer within {CONNECT_SECONDS:g} s", server) from None
     except socket.gaierror as error:
-        raise ConnectError(f"the name {to.host} is not found ({error.strerror})") from None
+        name = to.address if isinstance(to, Endpoint) else to.host
+        raise ConnectError(f"the name {name} is not found ({error.strerror})", server) from None
     except ConnectionRefusedError:
-        raise ConnectError(f"{to} refuses connections") from None
+        raise ConnectError(f"{to} refuses connections", server) from None
     except OSError as error:
-        raise ConnectError(f"{to}: {error.strerror or error}") from None
+        raise ConnectError(f"{to}: {error.strerror or error}", server) from None
+    except UnicodeError:
+        raise ConnectError(f"{to} is no address that a host can have", server) from None
 
 
 def listening(
@@ -115,8 +132,9 @@ def listening(
     """Sockets that listen at all addresses of a host. Raises UsageError and AccessError."""
     try:
         found = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise UsageError(f"{listen.host} is no address of this machine ({error.strerror}).", _LISTEN) from None
+    except (OSError, UnicodeError) as error:
+        why = f" ({error.strerror})" if isinstance(error, OSError) else ""
+        raise UsageError(f"{listen.host} is no address of this machine{why}.", _LISTEN) from None
     opened: list[socket.socket] = []
     port = listen.port
     for family, address in dict.fromkeys((one[0], one[4]) for one in found):
@@ -137,6 +155,25 @@ def listening(
             raise _why_not(listen, error) from None
         port = sock.getsockname()[1]  # any port that is free is the same for IPv4 and IPv6
     return opened
+
+
+def _is_reached(sock: socket.socket, to: Address) -> bool:
+    """Whether who connects `to` there connects to the listening socket."""
+    here = sock.getsockname()
+    if here[1] != to.port:
+        return False
+    with suppress(OSError, UnicodeError):
+        for family, _, _, _, there in socket.getaddrinfo(to.host, to.port, sock.family, socket.SOCK_STREAM):
+            if here[0] == there[0] or (here[0] in ("0.0.0.0", "::") and _is_ours(family, there)):
+                return True
+    return False
+
+
+def _is_ours(family: int, address: tuple[Any, ...]) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as tried, suppress(OSError):
+        tried.bind((address[0], 0, *address[2:]))
+        return True
+    return False
 
 
 _LISTEN = "Give --listen as HOST:PORT, with an address of this machine."
