@@ -77,6 +77,9 @@ class Arrivals(NamedTuple):
         return len(self.texts) - 1
 
 
+MAX_LOOKED_BACK = 64
+"""Messages of all connections among which that is looked for that a comment is about."""
+
 Row = tuple[int, Speaker, int, str, str, int | None, int]
 """An ordinary message: its place among the arrivals, who said it, ordinal, id, action, and of an answer the ordinal
 of its CALL (else None) and when that was said in ns (else 0)."""
@@ -98,30 +101,36 @@ class Batch:
         """An event that is no ordinary message."""
         self._others.append((len(self.rows), event))
 
-    def remark(self, comment: PacketComment) -> None:
-        """A comment on a packet, which belongs after what that packet brought."""
+    def remark(self, comment: PacketComment, *, is_bare: bool = False) -> None:
+        """A comment on a packet, which belongs after what that packet brought.
+
+        One that `is_bare` brought nothing: the comment is about what its sender said last, if that is in this batch.
+        """
         rows = bisect_right(self.rows, comment.packet, key=lambda row: self._last_packet(row[0]))
-        comment = replace(comment, ordinal=self._brought(comment, rows))
         place = len(self._others)
         while place and (
             self._others[place - 1][0] > rows
             or (self._others[place - 1][0] == rows and self._others[place - 1][1].time_ns > comment.time_ns)
         ):
             place -= 1
+        if comment.connection >= 0:
+            comment = replace(comment, ordinal=self._meant(comment, rows, place, is_bare=is_bare))
         self._others.insert(place, (rows, comment))
 
-    def _brought(self, comment: PacketComment, rows: int) -> int:
-        """The ordinal of the last message of which the packet holds the end; -1 for none."""
-        if rows:
-            at, speaker, ordinal, *_ = self.rows[rows - 1]
-            if self._last_packet(at) == comment.packet and speaker.dialogue.connection == comment.connection:
-                return ordinal
-        for before, event in reversed(self._others):
-            if before < rows:
+    def _meant(self, comment: PacketComment, rows: int, place: int, *, is_bare: bool) -> int:
+        """The ordinal of the message that a comment is about; -1 for none. Looks back over a few of them."""
+        for at, speaker, ordinal, *_ in reversed(self.rows[max(rows - MAX_LOOKED_BACK, 0) : rows]):
+            if speaker.dialogue.connection == comment.connection and (not is_bare or speaker.side is comment.side):
+                ordinary = ordinal if is_bare or self._last_packet(at) == comment.packet else -1
                 break
-            if isinstance(event, Message) and event.connection == comment.connection:
-                return event.ordinal if event.packets and event.packets[-1] == comment.packet else -1
-        return -1
+        else:
+            ordinary = -1
+        for _, event in reversed(self._others[max(place - MAX_LOOKED_BACK, 0) : place]):
+            if not isinstance(event, Message) or event.connection != comment.connection or event.ordinal <= ordinary:
+                continue
+            if event.side is comment.side if is_bare else comment.packet in event.packets[-1:]:
+                return event.ordinal
+        return ordinary
 
     def _last_packet(self, at: int) -> int:
         held = self.arrivals.packets[at]

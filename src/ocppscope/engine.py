@@ -230,7 +230,8 @@ class Engine:
         if track is not None and track.number >= 0:
             number, flow, side = track.number, track.flow, track.observer.side(int(segments.direction[row]))
         packet = block.first_packet + place
-        self.batch.remark(PacketComment(int(block.time_ns[place]), packet, number, side, text, -1, flow))
+        comment = PacketComment(int(block.time_ns[place]), packet, number, side, text, -1, flow)
+        self.batch.remark(comment, is_bare=row < 0 or not segments.length[row])
 
     def _dismiss(self, block: PacketBlock, segments: Segments, slots: Ints, rows: Ints) -> Ints:
         """The rows without those of flows that begin in this block and are none of ours, or TLS."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ocppscope.cli.run import LogRequest
     from ocppscope.control import Steering
 
+ONE_LEG = 'not leg or finding == "proxy-interfered"'
+"""What the screens show of an active proxy, whose recording has both sides: each message once, and what was done."""
 BLOCK_BYTES = 1 << 18
 """Bytes that are decoded at once, at most."""
 
@@ -61,9 +63,11 @@ def _show(request: Follow) -> None:
     check(log.wanted, wanted)
     feed = RecorderFeed(request.recorder, chunk_bytes=BLOCK_BYTES)
     feed.begin()  # before the screen opens: what is wrong can be said on the terminal
+    active = request.steering is not None and request.steering.state().active
+    text = log.wanted or (ONE_LEG if active else "")
     session = CaptureSession(feed, log.options, steering=request.steering)
     try:
-        Scope(session, wanted, filter_text=log.wanted).run()
+        Scope(session, wanted, filter_text=text).run()
     finally:
         session.stop()
 

@@ -12,6 +12,7 @@ from ocppscope.model import (
     Event,
     Message,
     PacketComment,
+    Side,
     TlsConnection,
 )
 
@@ -52,7 +53,7 @@ class Log:
         self.folded: dict[int, int] = {}  # connection that repeats a session → its messages
         self.lost: dict[int, Connection] = {}  # connections of which bytes are missing
         self.connections = 0
-        self._latest: dict[int, tuple[int, Message]] = {}  # of connections that repeat a session: row, message
+        self._latest: dict[tuple[int, Side], tuple[int, Message]] = {}  # of connections that repeat a session
 
     def take(self, events: Iterable[Event]) -> None:
         """The next events."""
@@ -61,7 +62,7 @@ class Log:
             if type(event) is Message:
                 wanted = sieve is None or sieve.takes_message(event, self.rows)
                 if event.connection in folded:
-                    wanted, self._latest[event.connection] = False, (self.rows, event)
+                    wanted, self._latest[event.connection, event.side] = False, (self.rows, event)
                 body = message_of(event) if wanted else None
                 if body is not None and self._annotate is not None:
                     body += self._annotate(event)
@@ -119,10 +120,13 @@ class Log:
         """Whether something of a session's other leg is worth a line: what the proxy did there, and the message."""
         if not isinstance(event, PacketComment) or act_of(event.text) is None:
             return False
-        row, message = self._latest.get(event.connection, (-1, None))
-        body = self.form.message(message) if message is not None and message.ordinal == event.ordinal else None
-        if body is not None and message is not None:
-            del self._latest[event.connection]
+        key = event.connection, event.side
+        row, message = self._latest.get(key, (-1, None))
+        if message is None or message.ordinal != event.ordinal:
+            return True
+        body = self.form.message(message)
+        if body is not None:
+            del self._latest[key]
             self._write(self.form.line(row, message.connection, message.time_ns, body))
         return True
 
