@@ -16,9 +16,10 @@ import pytest
 
 from analysis.test_network_rules import FIRES, SILENT
 from conversation import play
+from ocppscope.analysis import rules
 from ocppscope.analysis.diagnosis import Diagnosis
 from ocppscope.analysis.finding import Finding, Severity
-from ocppscope.analysis.registry import RULES, load
+from ocppscope.analysis.registry import MODULES, RULES, load
 
 HERE = Path(__file__).parent
 CONVERSATIONS = sorted((HERE / "conversations").glob("*/*.txt"))
@@ -66,3 +67,8 @@ def test_every_rule_has_both() -> None:
             table = FIRES if expected == "fires" else SILENT
             named = f"def test_{expected}_{rule.replace('-', '_')}" in tests
             assert told or named or table.get(rule), f"{rule}: {expected}"
+
+
+def test_every_module_of_rules_is_loaded():
+    modules = {path.stem for path in Path(rules.__file__).parent.glob("*.py")} - {"__init__"}
+    assert modules == set(MODULES)

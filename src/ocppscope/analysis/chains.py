@@ -68,6 +68,20 @@ _UNPAID = (
 _REFUSALS = ("reconnect-storm", "reconnect-backoff-wrong", "no-reconnect")
 
 CHAINS: tuple[Chain, ...] = (
+    Chain(
+        ("proxy-tls-failed",),
+        (
+            "tls-alert",
+            "tls-unknown-ca",
+            "tls-cert-expired",
+            "tls-name-mismatch",
+            "tls-chain-incomplete",
+            "tls-on-plain-port",
+        ),
+        MINUTE,
+        MINUTE,
+    ),
+    Chain(("proxy-no-csms",), ("tcp-connect-refused", *_REFUSALS), HOUR, MINUTE),
     # upgrades
     Chain(("basic-auth-user-mismatch", "basic-auth-hex-literal", "basic-auth-weak"), ("http-auth-failed",), SECOND),
     Chain(

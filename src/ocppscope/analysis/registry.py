@@ -207,7 +207,7 @@ MODULES = (
     "tcp", "connections", "tls", "upgrade", "subprotocol", "websocket", "framing", "rpc", "schema", "boot",
     "liveness", "status", "configuration", "commands", "firmware", "authorization", "remote", "transactions",
     "delivery",
-    "transactions2", "metering", "sampling", "charging", "limits", "security", "certificates", "clock",
+    "transactions2", "metering", "sampling", "charging", "limits", "security", "certificates", "clock", "proxy",
 )  # fmt: skip
 
 

@@ -71,9 +71,7 @@ def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> byte
 
 
 def _options(options: Iterable[tuple[int, bytes]]) -> bytes:
-    written = b"".join(
-        struct.pack("<HH", code, len(value)) + value + _PAD[len(value) & 3] for code, value in options
-    )
+    written = b"".join(struct.pack("<HH", code, len(value)) + value + _PAD[len(value) & 3] for code, value in options)
     return written + b"\0\0\0\0" if written else b""
 
 

@@ -60,9 +60,8 @@ class Feed(Protocol):
 
 
 class CaptureFeed:
-    """Captures that are there."""
+    """Captures that are there, or come through a pipe."""
 
-    is_live = False
     status = ""
 
     def __init__(self, inputs: list[str], *, stdin: BinaryIO | None = None, chunk_bytes: int) -> None:
@@ -71,6 +70,7 @@ class CaptureFeed:
         self._reader: CaptureReader = open_captures(inputs, stdin=stdin, chunk_bytes=chunk_bytes)
         files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
         self._file = files[0] if files and len(inputs) == 1 else None
+        self.is_live = STDIN in inputs
 
     def blocks(self, idle: Callable[[], None]) -> Iterator[tuple[PacketBlock, str | None]]:
         """See `Feed`."""
@@ -144,6 +144,9 @@ class RecorderFeed:
             idle()
 
         growth = Growth(wait)
+        if not os.path.exists(path):  # only so many are kept, and we are late
+            self._note(f"{os.path.basename(path)} is gone before it could be read.")
+            return
         with open_captures([path], follow=growth, chunk_bytes=self._chunk) as reader:
             self._reader = reader
             if self._stopped.is_set():
@@ -151,7 +154,10 @@ class RecorderFeed:
             yield from reader.blocks()
             self._read_before += reader.progress[0]
             self._reader = None
-            self._notices = [*self._notices, *reader.notices][:MAX_NOTICES]
+            self._note(*reader.notices)
+
+    def _note(self, *sentences: str) -> None:
+        self._notices = [*self._notices, *sentences][:MAX_NOTICES]
 
     @property
     def progress(self) -> tuple[int, int | None]:

@@ -19,6 +19,7 @@ from ocppscope.cli.output import Writer
 from ocppscope.cli.run import log_format, sieve
 from ocppscope.cli.session import Log
 from ocppscope.engine import Engine
+from ocppscope.ocpp.schemas import prepare
 from ocppscope.render.textlog import TextFormat
 from ocppscope.render.wiretext import visible
 
@@ -88,6 +89,7 @@ def _print(request: Follow) -> None:
     feed.begin()
     writer.add(log.form.header())
     writer.rest()
+    prepare()
     try:
         with _stopping(feed):
             for block, _ in feed.blocks(lambda: told.tell(feed)):

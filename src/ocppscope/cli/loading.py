@@ -21,6 +21,7 @@ from ocppscope.cli.studying import Study, configured
 from ocppscope.engine import Engine
 from ocppscope.errors import OcppscopeError, UsageError
 from ocppscope.ocpp.describe import describe
+from ocppscope.ocpp.schemas import prepare
 from ocppscope.store.columns import SPOOL
 from ocppscope.store.notes import load_notes
 from ocppscope.store.places import CaptureTexts
@@ -140,6 +141,8 @@ class CaptureSession:
             changed()
 
     def _read(self, changed: Callable[[], None]) -> None:
+        if self._feed.is_live:
+            prepare()
         for block, path in self._feed.blocks(lambda: self._idle(changed)):
             events = self._engine.packets(block)
             self.store.take(events, self._source_of(path))

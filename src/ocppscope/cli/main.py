@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 COMMANDS = {
     "view": ("view", "Open captures on the screen; the default on a terminal."),
     "log": ("log", "Print the annotated message log; the default in a pipe."),
+    "live": ("live", "Sniff on an interface: on the screens, or as a log in a pipe."),
+    "proxy": ("proxy", "Relay between stations and their CSMS, and show and record what passes."),
     "diagnose": ("diagnose", "Say what went wrong, who did it and what to try: root causes first."),
     "timing": ("timing", "Measure: latencies, boots, heartbeats, transactions, clocks, bytes."),
     "stations": ("stations", "List stations and their connections, or how each was negotiated."),
     "rules": ("rules", "List what `diagnose` looks for, or explain one rule."),
     "fields": ("fields", "List what messages can be filtered on, or explain one field."),
+    "ca": ("ca", "Show the proxy's certificate authority; export its root, make certificates for tests."),
     "completion": ("completion", "Print the completion script of a shell."),
 }
 """Name → module below `ocppscope.cli`, sentence for the list."""

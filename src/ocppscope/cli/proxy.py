@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ocppscope.cli import transparent
 from ocppscope.cli.recordopts import SHOWN, Bytes, Span, log_request, on_screen, rotating, showing
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ else:
 
 _ADDRESS = re.compile(r"(?:(wss?)://)?(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:/\s]*)(?::(\d{1,5}))?(/.*)?", re.ASCII)
 _PORTS = {"ws": 80, "wss": 443}
+DEFAULT_PORT = 9000
+"""Where the proxy listens."""
 
 
 class AddressType(_Parameter):
@@ -58,12 +61,21 @@ class AddressType(_Parameter):
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
-@click.command("proxy")
+@click.command("proxy", cls=transparent.Command)
 @click.option(
-    "--listen", type=AddressType(is_target=False), default="ws://127.0.0.1:9000", show_default=True,
-    help="Where stations connect: HOST:PORT, wss://HOST:PORT for TLS. Loopback unless you say otherwise.",
+    "--listen", type=AddressType(is_target=False),
+    help="Where stations connect: HOST:PORT, wss://HOST:PORT for TLS. Loopback, port 9000, unless told otherwise.",
 )  # fmt: skip
 @click.option("--to", type=AddressType(is_target=True), help="The CSMS: ws://HOST:PORT or wss://HOST:PORT.")
+@click.option(
+    transparent.OPTION, is_flag=False, flag_value=transparent.MODES[0], type=click.Choice(transparent.MODES),
+    help="Take what the packet filter sends here, and connect each station to where it wanted to go; redirect unless "
+    "you say tproxy. Add --help to see how it is set up.",
+)  # fmt: skip
+@click.option("--pass-tls", is_flag=True, help="Transparent: pass TLS on unread; else it is spoken on both sides.")
+@click.option(
+    "--mark", type=click.IntRange(1, 0xFFFFFFFF), metavar="N", help="Transparent: mark the proxy's own connections."
+)
 @click.option("-w", "--write", "out", metavar="FILE", default="", help="The recording; default: a new file here.")
 @click.option(
     "--record", "what", type=click.Choice(("session", "legs")), default=None,
@@ -100,7 +112,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @click.option("--active", is_flag=True, help="Make it possible to hold, change and inject messages.")
 @click.option("--intercept", metavar="FILTER", default="", help="Active: hold messages that pass this filter.")
 @click.option("--hold", type=Span(0.1), default=25.0, show_default=True, help="Hold a message no longer than this.")
-@click.option("--rules", type=_FILE, help="Active: do what this TOML file says.")
+@click.option("--script", type=_FILE, help="Active: do what this TOML file says.")
 @click.option("--addon", type=_FILE, help="Active: ask the function of this Python file.")
 @click.option("--latency", type=Span(0.001), help="Fault: pass everything on so much later.")
 @click.option("--jitter", type=Span(0.001), help="Fault: and up to so much later still.")
@@ -148,16 +160,18 @@ def command(**given: Any) -> None:
 def config_of(given: dict[str, Any]) -> Config:
     """What the options ask for. Raises UsageError."""
     from ocppscope.errors import UsageError
-    from ocppscope.proxy.config import Config, Faults, Recording
+    from ocppscope.proxy.config import REVERSE, Address, Config, Faults, Recording
 
-    if given["to"] is None:
-        raise UsageError("Where the CSMS is has to be said.", "Add --to ws://HOST:PORT.")
+    mode = _mode(given)
     if given["keep"] and not (given["rotate_size"] or given["rotate_time"]):
         raise UsageError("--keep is for several files.", "Add --rotate-size or --rotate-time.")
-    active = bool(given["active"] or given["intercept"] or given["rules"] or given["addon"])
+    active = bool(given["active"] or given["intercept"] or given["script"] or given["addon"])
     return Config(
-        listen=given["listen"],
+        listen=given["listen"] or Address("127.0.0.1" if mode == REVERSE else "localhost", DEFAULT_PORT),
         to=given["to"],
+        mode=mode,
+        pass_tls=given["pass_tls"],
+        mark=given["mark"] or 0,
         recording=Recording(
             path=given["out"] or time.strftime("ocppscope-%Y%m%d-%H%M%S.pcapng", time.gmtime()),
             what=given["what"] or "",
@@ -170,7 +184,7 @@ def config_of(given: dict[str, Any]) -> Config:
         active=active,
         intercept=given["intercept"],
         hold_seconds=given["hold"],
-        script=given["rules"] or "",
+        script=given["script"] or "",
         addon=given["addon"] or "",
         faults=Faults(
             given["latency"] or 0.0,
@@ -182,6 +196,25 @@ def config_of(given: dict[str, Any]) -> Config:
             given["slow_reader"] or "",
         ),
     )
+
+
+def _mode(given: dict[str, Any]) -> str:
+    """How connections come. Raises UsageError for options that do not go together."""
+    from ocppscope.errors import UsageError
+    from ocppscope.proxy.config import REVERSE
+
+    mode = given["transparent"]
+    if mode is None:
+        if given["to"] is None:
+            raise UsageError("Where the CSMS is has to be said.", "Add --to ws://HOST:PORT, or --transparent.")
+        if given["pass_tls"] or given["mark"]:
+            raise UsageError("--pass-tls and --mark are for transparent mode.", "Add --transparent.")
+        return REVERSE
+    if given["to"] is not None:
+        raise UsageError("With --transparent stations are connected to where they wanted to go.", "Leave out --to.")
+    if given["listen"] is not None and given["listen"].tls:
+        raise UsageError("With --transparent TLS is noticed by itself.", "Give --listen as HOST:PORT, without wss.")
+    return str(mode)
 
 
 def _tls(given: dict[str, Any]) -> Any:

@@ -44,7 +44,8 @@ class Bytes(_Parameter):
 
         read = value if isinstance(value, int) else size(value)
         if read is None or read < self._least:
-            self.fail(f"{value!r} is no size of at least {self._least} bytes, like 100kB or 64MiB.", param, ctx)
+            least = f"{self._least >> 10}KiB" if self._least >= 1024 else f"{self._least} B"
+            self.fail(f"{value!r} is no size of at least {least}, like 100kB or 64MiB.", param, ctx)
         return read
 
 

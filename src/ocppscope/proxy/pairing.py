@@ -121,8 +121,7 @@ class Pairing:
     def ended(self, side: Side, how: str) -> None:
         """See `leg.Owner`."""
         if self._tape is None or self.session is None:
-            station = self.legs[Side.STATION]
-            if how == "RST" or (self.legs[Side.CSMS] is None and station is not None and station.tls is not None):
+            if self._is_failed or self._is_hopeless(how):
                 self.give_up()
             else:
                 self._keep(side, how)
@@ -130,6 +129,12 @@ class Pairing:
         now = self.house.clock()
         self._tape.ended(side, how, now)
         self.carry_out(self.session.ended(side, how, now), now)
+
+    def _is_hopeless(self, how: str) -> bool:
+        """Whether an end that comes so early cannot be passed on: nobody to pass it to, or TLS still to be agreed."""
+        speaks_tls = any(leg is not None and leg.tls is not None for leg in self.legs)
+        has_csms = self.legs[Side.CSMS] is not None
+        return speaks_tls or not has_csms if how == "RST" else speaks_tls and not has_csms
 
     def congested(self, side: Side, full: bool) -> None:
         """See `leg.Owner`."""

@@ -107,6 +107,6 @@ class Tape:
     def _data(self, leg: Conversation, side: Side, data: bytes, time_ns: int, act: Act | None) -> None:
         number = self._legs.index(leg)
         comment = comment_of(act) if act is not None else ""
-        if self._lost[number] and not self._spool.is_failing:
+        if self._lost[number]:
             comment = comment or comment_of(Act("recording-paused", _MISSING))
         self._lost[number] = not self._spool.write(leg.data(side, data, time_ns, comment))

@@ -24,12 +24,16 @@ from ocppscope.proxy.config import Config
 from ocppscope.proxy.server import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from ocppscope.control import Tiding
 
 MAX_UNREAD_BYTES = 4 << 20
 """Tidings that nobody reads; of more, those that can be spared are dropped, so that nobody can hold the relay up."""
+
+MAX_COMPLAINTS = 20
+"""Kinds of trouble that are told."""
 
 read_config = msgspec.json.Decoder(Config).decode
 
@@ -98,6 +102,21 @@ class Channel(asyncio.Protocol):
             self.config.cancel()
 
 
+def complain_to(tell: Callable[[Tiding], None]) -> None:
+    """What asyncio would log is told instead: somebody has screens where it would be printed. Each kind once."""
+
+    def complain(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        del loop
+        error = context.get("exception")
+        what = f"{context.get('message')}" + (f" ({type(error).__name__}: {error})" if error is not None else "")
+        if what not in said and len(said) < MAX_COMPLAINTS:
+            said.add(what)
+            tell(Said(f"The proxy had trouble: {what[:500]}."))
+
+    said: set[str] = set()
+    asyncio.get_running_loop().set_exception_handler(complain)
+
+
 async def relay(sock: socket.socket) -> None:
     """Serves until the other end of `sock` says so, or is gone."""
     loop = asyncio.get_running_loop()
@@ -106,6 +125,7 @@ async def relay(sock: socket.socket) -> None:
         config = await channel.config
     except asyncio.CancelledError:
         return
+    complain_to(channel.tell)
     try:
         server = channel.server = Server(config, channel.tell)
         loop.add_signal_handler(signal.SIGTERM, server.stop)
@@ -131,6 +151,7 @@ def serve(config: Config, stream: TextIO | None) -> None:
         stream.flush()
 
     async def run() -> None:
+        complain_to(tell)
         server = Server(config, tell)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, server.stop)

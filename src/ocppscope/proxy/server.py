@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ocppscope.acts import Act
 from ocppscope.capture import pcapngout
 from ocppscope.control import Cut, Held, Released, Rotated, Said, State, Stop
+from ocppscope.errors import OcppscopeError
 from ocppscope.model import Side
 from ocppscope.proxy.config import LEGS, REDIRECT, REVERSE, SESSION, Address, Config
 from ocppscope.proxy.leg import Leg
@@ -37,6 +38,8 @@ MAX_CONNECTIONS = 20_000
 """Stations at the same time; further ones are reset."""
 BACKLOG = 4096
 """Connections that the kernel takes before we do: a fleet that comes back comes all at once."""
+FEW_CONNECTIONS = 1_000
+"""If the system allows fewer stations than that, it is said at the start."""
 STATE_EVERY = 0.25
 """Seconds between two tellings of how it is."""
 FAREWELL_SECONDS = 2.0
@@ -52,7 +55,7 @@ class Server:
         self.config, self._tell = config, tell
         self._held: set[int] = set()
         self._pairings: dict[int, Pairing] = {}
-        self._count = self._bytes = self._too_many = 0
+        self._count = self._bytes = self._too_many = self._slow = 0
         self._stopped = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._way = way_of(config)
@@ -98,10 +101,12 @@ class Server:
         """Serves until `stop`. Raises UsageError and AccessError where it cannot listen."""
         loop = asyncio.get_running_loop()
         room = _raise_file_limit()
-        listeners = [
-            await loop.create_server(self._accept, sock=sock, backlog=BACKLOG)
-            for sock in self._way.listeners(BACKLOG)
-        ]
+        try:
+            sockets = self._way.listeners(BACKLOG)
+        except OcppscopeError:
+            self._spool.discard()
+            raise
+        listeners = [await loop.create_server(self._accept, sock=sock, backlog=BACKLOG) for sock in sockets]
         port = listeners[0].sockets[0].getsockname()[1]
         listen = self.config.listen
         self._listening = str(Address(listen.host, port, listen.tls))
@@ -273,6 +278,7 @@ class Server:
 
     def _tell_state(self) -> None:
         spool = self._spool
+        spool.look()
         state = State(
             self._listening,
             str(self._way),
@@ -296,6 +302,9 @@ class Server:
         if spool.trouble and spool.trouble != self._trouble:
             self.tell(Said(spool.trouble))
         self._trouble = spool.trouble
+        if spool.slow_writes > self._slow:
+            self._slow = spool.slow_writes
+            self.tell(Said(f"The disk is slow: {self._slow:,} times it held the traffic up for over 0.1 s."))
         if self._too_many:
             self.tell(Said(f"{self._too_many:,} connections were refused: {MAX_CONNECTIONS:,} is the most."))
             self._too_many = 0
@@ -306,7 +315,7 @@ class Server:
             self.tell(Said(f"Listening on {listen.host}: whoever can reach this machine can use the proxy."))
         elif self.config.mode == REDIRECT:
             self.tell(Said(_REACH_LOOPBACK if listen.is_loopback else _REACH_ALL))
-        if room < MAX_CONNECTIONS:
+        if room < FEW_CONNECTIONS:
             self.tell(Said(f"This system lets a process have so many files that {room:,} stations are the most."))
         if self._contexts is not None or self._csms_context is not None:
             from ocppscope.proxy.contexts import cautions  # noqa: PLC0415

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,7 +62,7 @@ class Spool:
         self._file = -1
         self._size = 0
         self._since = self._retry = 0
-        self._is_failing = False
+        self._is_failing = self._is_removed = False
         try:
             self._begin(clock())
         except OSError as error:
@@ -74,8 +75,14 @@ class Spool:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the latest block could not be written."""
-        return self._is_failing
+        """Whether what comes is not recorded, as far as known."""
+        return self._is_failing or self._is_removed
+
+    def look(self) -> None:
+        """Notices that somebody has removed the file: writing still works, but nobody will ever read it."""
+        self._is_removed = self._file >= 0 and not os.fstat(self._file).st_nlink
+        if self._is_removed:
+            self.trouble = f"The recording {self.path} was removed: what passes is not kept; traffic goes on."
 
     def write(self, blocks: bytes) -> bool:
         """Whole blocks, or none; whether they are in the file."""
@@ -103,6 +110,12 @@ class Spool:
             os.close(self._file)
             self._file = -1
 
+    def discard(self) -> None:
+        """Closes and removes the file: nothing has come of it."""
+        self.close()
+        with suppress(OSError):
+            os.unlink(self.path)
+
     def _is_due(self, now: int, more: int) -> bool:
         rotation = self._rotation
         if rotation.max_bytes and self._size > len(self._header) and self._size + more > rotation.max_bytes:
@@ -115,7 +128,8 @@ class Spool:
         os.close(before)
         self._rotated(self.path)
         while self._rotation.keep and len(self._kept) > self._rotation.keep:
-            os.unlink(self._kept.pop(0))
+            with suppress(OSError):  # whoever has removed it did our work
+                os.unlink(self._kept.pop(0))
 
     def _begin(self, now: int) -> None:
         """The next file, with its header; of the one before nothing is changed until it is there."""

@@ -36,6 +36,8 @@ from ocppscope.control import (
 from ocppscope.errors import AccessError, OcppscopeError, UsageError
 
 if TYPE_CHECKING:
+    from typing import IO
+
     from ocppscope.control import Order, Tiding
     from ocppscope.proxy.config import Config
 
@@ -75,12 +77,15 @@ class Relay:
             return
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "ocppscope.proxy.relay", str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
         theirs.close()
         self._sock, self._is_running = ours, True
         ours.sendall(msgspec.json.encode(self._config) + b"\n")
         self._thread = Thread(target=self._listen, args=(ours,), name="tidings", daemon=True)
         self._thread.start()
+        Thread(target=self._overhear, args=(self._process.stderr,), name="stderr", daemon=True).start()
         if not self._ready.wait(START_SECONDS):
             self.stop()
             raise UsageError("The proxy did not start in time.", "See whether this machine is very busy.")
@@ -180,9 +185,17 @@ class Relay:
                 if len(waiting) > MAX_LINE_BYTES:
                     break
         if self._failure is None and not self._ready.is_set():
-            self._failure = Failed("The proxy ended before it could listen.", "Its own words are above.", 2)
+            told = self._said[-1] if self._said else "It said nothing."
+            self._failure = Failed("The proxy ended before it could listen.", told, 2)
         self._is_running = False
         self._ready.set()
+
+    def _overhear(self, stream: IO[bytes]) -> None:
+        """What the process says that is no tiding, a bug of ours: it must not be printed over the screens."""
+        with stream:
+            for text in stream:
+                with self._lock:
+                    self._said.append(f"The proxy's process said: {text[:500].decode('utf-8', 'replace').rstrip()}")
 
     def _take(self, text: bytes) -> None:
         try:

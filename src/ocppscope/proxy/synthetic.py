@@ -25,8 +25,9 @@ _WINDOW = 0xFFFF
 _MASK = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # initial sequence numbers of connections that reuse a port must differ
 _HARDWARE = (b"\x02\x00\x00\x00\x00\x01", b"\x02\x00\x00\x00\x00\x02")  # locally administered; by side
-_IPV4 = struct.Struct("!BBHHHBBH")
-_TCP = struct.Struct("!HHIIBBHHH")
+_SIZE, _SIZE_AND_SUM = struct.Struct("!H"), struct.Struct("!H6sH")
+_TCP = struct.Struct("!IIHHHH")
+_NO_OPTIONS = 0x5000  # a header of five words
 
 
 class Conversation:
@@ -101,31 +102,41 @@ class Conversation:
 
 
 class _Way:
-    """One direction: everything of its headers that stays the same."""
+    """One direction: everything of its headers that stays the same, added up beforehand for the checksums."""
 
     def __init__(self, source: Endpoint, destination: Endpoint, side: int) -> None:
         addresses = [ip_address(end.address.partition("%")[0]) for end in (source, destination)]
         if {address.version for address in addresses} == {4, 6}:
             addresses = [ip_address(f"::ffff:{one}") if one.version == 4 else one for one in addresses]
         self._is_v4 = addresses[0].version == 4
-        self._ends = b"".join(address.packed for address in addresses)
-        self._ports = source.port, destination.port
+        ends = b"".join(address.packed for address in addresses)
+        ports = struct.pack("!HH", source.port, destination.port)
         hardware = _HARDWARE[side ^ 1] + _HARDWARE[side]
-        self._ethernet = hardware + (b"\x08\x00" if self._is_v4 else b"\x86\xdd")
-        self._pseudo = int.from_bytes(self._ends) + 6 + sum(self._ports) + 0x5000 + _WINDOW
+        self._tcp_sum = (int.from_bytes(ends + ports) + 6 + _NO_OPTIONS + _WINDOW) % 0xFFFF
+        self._ip_sum = (0x4500 + 0x4000 + 0x4006 + int.from_bytes(ends)) % 0xFFFF
+        self._before = hardware + (b"\x08\x00\x45\x00" if self._is_v4 else b"\x86\xdd\x60\x00\x00\x00")
+        self._between = b"\x00\x00\x40\x00\x40\x06" if self._is_v4 else b"\x06\x40"  # up to the addresses
+        self._after = ends + ports
+        self._bare = self._head(20)
 
     def frame(self, seq: int, ack: int, flags: int, data: bytes) -> bytes:
         """A whole Ethernet frame."""
-        size = 20 + len(data)
-        total = self._pseudo + size + seq + ack + flags + int.from_bytes(data + b"\0" * (len(data) & 1))
-        tcp = _TCP.pack(*self._ports, seq, ack, 0x50, flags, _WINDOW, _folded(total), 0)
-        return b"".join((self._ethernet, self._ip(size), tcp, data))
+        count = len(data)
+        total = self._tcp_sum + 20 + count + seq + ack + flags
+        if not count:
+            return self._bare + _TCP.pack(seq, ack, _NO_OPTIONS | flags, _WINDOW, _folded(total), 0)
+        words = int.from_bytes(data) % 0xFFFF
+        total += words << 8 if count & 1 else words
+        tcp = _TCP.pack(seq, ack, _NO_OPTIONS | flags, _WINDOW, _folded(total), 0)
+        return b"".join((self._head(20 + count), tcp, data))
 
-    def _ip(self, size: int) -> bytes:
+    def _head(self, size: int) -> bytes:
+        """Ethernet, IP and the ports, around `size` bytes of TCP."""
         if not self._is_v4:
-            return struct.pack("!IHBB", 0x60000000, size, 6, 64) + self._ends
-        total = 0x4500 + size + 20 + 0x4000 + 0x4006 + int.from_bytes(self._ends)
-        return _IPV4.pack(0x45, 0, size + 20, 0, 0x4000, 64, 6, _folded(total)) + self._ends
+            return b"".join((self._before, _SIZE.pack(size), self._between, self._after))
+        whole = size + 20
+        fields = _SIZE_AND_SUM.pack(whole, self._between, _folded(self._ip_sum + whole))
+        return b"".join((self._before, fields, self._after))
 
 
 def _folded(total: int) -> int:

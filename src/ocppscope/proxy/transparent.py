@@ -52,7 +52,7 @@ class Transparent:
     """Implements `ways.Way`."""
 
     def __init__(self, config: Config) -> None:
-        """Raises UsageError where the system has nothing of the kind."""
+        """Raises UsageError where the system has nothing of the kind, AccessError where we may not use it."""
         if sys.platform != "linux":
             raise UsageError("Transparent mode needs the packet filter of Linux.", "Use --listen and --to.")
         self._listen, self._mark = config.listen, config.mark
@@ -64,6 +64,7 @@ class Transparent:
         self._ports: set[int] = set()
         self._opening: set[_Key] = set()
         self._own: WeakValueDictionary[_Key, asyncio.BaseTransport] = WeakValueDictionary()
+        self._try_options()
 
     def __str__(self) -> str:
         """For the status line."""
@@ -75,7 +76,6 @@ class Transparent:
 
     def listeners(self, backlog: int) -> list[socket.socket]:
         """See `Way`. IPv6 is left out for `BOTH` where the system has none."""
-        self._try_options()
         host, port = self._listen.host, self._listen.port
         opened: list[socket.socket] = []
         for name in BOTH.get(host, (host,)):
@@ -118,7 +118,7 @@ class Transparent:
             sock.setsockopt(socket.SOL_SOCKET, SO_MARK, self._mark)
 
     def _try_options(self) -> None:
-        """Finds out before the first station comes whether we may do this. Raises AccessError."""
+        """Finds out whether we may do this before anything is opened. Raises AccessError."""
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
             try:
                 self._prepare(sock)
@@ -126,8 +126,8 @@ class Transparent:
                 what = "TPROXY" if self._keeps_address else "A mark on connections"
                 raise AccessError(
                     f"{what} needs the capability CAP_NET_ADMIN.",
-                    "Run it with sudo, or give the capability alone: sudo setpriv --reuid=$USER --init-groups "
-                    "--inh-caps=+net_admin --ambient-caps=+net_admin ocppscope proxy …",
+                    "Run it with sudo, or give the capability alone: sudo setpriv --reuid=$USER --regid=$(id -g) "
+                    "--init-groups --inh-caps=+net_admin --ambient-caps=+net_admin $(command -v ocppscope) proxy …",
                 ) from None
 
     def _wanted(self, station: Leg) -> Any:
