@@ -6,6 +6,7 @@ BENCH_OPTIONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+MITM := .venv-mitmproxy
 DEMO := captures/remote_start_stop.pcap
 
 .DEFAULT_GOAL := help
@@ -41,14 +42,14 @@ docs: $(VENV)/.runtime ## write the pages that are made from tables anew
 	$(BIN)/ocppscope timing --markdown > docs/timing.md
 	$(BIN)/python -c 'from ocppscope.tui.document import markdown; print(markdown(), end="")' > docs/keys.md
 
-bench: $(VENV)/.runtime ## compare with tshark, a few minutes; choose with BENCH="20k 200k-deflate"
+bench: $(VENV)/.runtime $(MITM)/.done ## compare with tshark and mitmdump, some minutes; choose with BENCH="20k proxy"
 	$(BIN)/python -m bench.run $(BENCH_OPTIONS) $(BENCH)
 
-bench-full: $(VENV)/.runtime ## every size and variant up to 1M messages
+bench-full: $(VENV)/.runtime $(MITM)/.done ## every size and variant up to 1M messages, and the proxy
 	$(BIN)/python -m bench.run --full $(BENCH_OPTIONS)
 
 clean: ## remove the virtual environment, caches and generated captures
-	rm -rf $(VENV) bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MITM) bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps: one for each set of packages, renewed when pyproject.toml changes.
 
@@ -74,3 +75,11 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.pip
 $(VENV)/.lint: pyproject.toml | $(VENV)/.pip
 	$(PIP) install -e . --group lint
 	@touch $@ $(VENV)/.runtime
+
+# The peer of the proxy's benchmark has an environment of its own: it pins versions of libraries that we use, too.
+# Without it the benchmark goes on, and says so.
+
+$(MITM)/.done: | $(BIN)/python
+	$(BIN)/python -m venv $(MITM)
+	$(MITM)/bin/python -m pip --disable-pip-version-check --quiet install "mitmproxy>=11" && touch $@ || \
+	  echo "mitmproxy cannot be installed: the proxy is measured without a peer" >&2

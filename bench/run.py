@@ -1,5 +1,7 @@
 """Measures ocppscope against tshark on the same files: `make bench`, `BENCH="20k 200k-deflate" make bench`.
 
+The word `proxy` among the cases, or no case at all, measures the proxy, too: see `bench.proxy`.
+
 Both write to a pipe that this process empties, so that the first line can be timed; figures are the median of
 interleaved runs. CPU is user and system time of the process and its children, memory the largest resident set,
 both as the kernel counts them. This process stays small, since a child's peak is never less than its parent's was.
@@ -22,13 +24,15 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench import proxy
 from bench.generate import DATA, VARIANTS, cached, label, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-QUICK = "20k 200k-plain"
-FULL = "20k 200k-plain 200k-deflate 200k-lossy 50k-mixed70 50k-mixed95 1M-plain"
+PROXY = "proxy"
+QUICK = f"20k 200k-plain {PROXY}"
+FULL = f"20k 200k-plain 200k-deflate 200k-lossy 50k-mixed70 50k-mixed95 1M-plain {PROXY}"
 FEWER_RUNS_FROM = 1_000_000  # messages: a file of this size is run once, whatever --repeats says
 READ_SIZE = 1 << 20
 IN_ORDER = ("-o", "tcp.reassemble_out_of_order:TRUE")
@@ -277,26 +281,38 @@ def _file(row: dict[str, Any]) -> tuple[str, int]:
 def main() -> None:
     """Generate what is missing, measure, print Markdown, keep JSON."""
     parser = argparse.ArgumentParser(description="Measure ocppscope against tshark.")
-    parser.add_argument("cases", nargs="*", help="sizes and variants: 20k, 200k-deflate, mixed95")
+    parser.add_argument("cases", nargs="*", help="sizes and variants: 20k, 200k-deflate, mixed95; proxy")
     parser.add_argument("--full", action="store_true", help="every variant and size; takes long")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="runs of each, the median counts (3)")
     parser.add_argument("--no-tshark", action="store_true", help="measure ocppscope alone")
     parser.add_argument("--parallel", action="store_true", help="also --jobs 2 on the plain captures")
     options = parser.parse_args()
     options.parallel |= options.full
+    words = (" ".join(options.cases) or (FULL if options.full else QUICK)).split()
+    files = cases(" ".join(word for word in words if word != PROXY))
+    results: dict[str, Any] = {}
+    if files:
+        results |= _files(files, options)
+    if PROXY in words:
+        results["proxy"] = proxy.report(proxy.arguments(["--rounds", str(options.repeats)]))
+    (DATA / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    if any(row["exit_code"] for row in results.get("rows", ())) or results.get("proxy", {}).get("wrong"):
+        sys.exit("some runs failed, see above")
+
+
+def _files(files: list[tuple[str, int]], options: argparse.Namespace) -> dict[str, Any]:
+    """Everything about reading files."""
     rows: list[dict[str, Any]] = []
     machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {_tshark_version()}"
     print(f"ocppscope bench · {machine} · median of {options.repeats} interleaved runs (1 from 1M messages)\n")
     print("\n".join(HEAD), flush=True)
-    for variant, messages in cases(" ".join(options.cases) or (FULL if options.full else QUICK)):
+    for variant, messages in files:
         sys.stderr.write(f"{variant} {label(messages)} …\n")
         measured = measure(*cached(variant, messages), options)
         print("\n".join(table(measured)), flush=True)
         rows += measured
     print("\n".join(["", *growth(rows)]))
-    (DATA / "results.json").write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
-    if any(row["exit_code"] for row in rows):
-        sys.exit("some runs failed, see above")
+    return {"machine": machine, "rows": rows}
 
 
 def _tshark_version() -> str:

@@ -74,6 +74,9 @@ def cut(blocks: Iterable[PacketBlock], size: int) -> Iterator[PacketBlock]:
                 time_ns=block.time_ns[chosen],
                 linktype=block.linktype[chosen],
                 first_packet=block.first_packet + first,
+                comments=tuple(
+                    (place - first, text) for place, text in block.comments if first <= place < first + size
+                ),
             )
 
 

@@ -171,3 +171,16 @@ def test_an_empty_batch_takes_a_remark():
     batch = Batch()
     batch.remark(PacketComment(1, 1, -1, Side.STATION, "x"))
     assert [one.text for one in batch] == ["x"]
+
+
+def test_what_the_proxy_took_out_of_tls_is_not_in_the_clear(tmp_path):
+    leg = Conversation(1, STATION, CSMS)
+    act = comment_of(Act("tls", "station: TLSv1.3 TLS_AES_256_GCM_SHA384; the recording is without it"))
+    blocks = leg.open(START, act) + leg.data(Side.STATION, UPGRADE, START + 1) + leg.data(Side.CSMS, ANSWER, START + 2)
+    closed = next(one for one in events_of(recorded(tmp_path, blocks)) if isinstance(one, ConnectionClosed))
+    assert closed.connection.tls is not None
+    assert closed.connection.tls.by_proxy
+    other = leg.open(START, comment_of(Act("tls", "csms: TLSv1.3")))
+    blocks = other + leg.data(Side.STATION, UPGRADE, START + 1) + leg.data(Side.CSMS, ANSWER, START + 2)
+    closed = next(one for one in events_of(recorded(tmp_path, blocks)) if isinstance(one, ConnectionClosed))
+    assert closed.connection.tls is None  # what the station sent was

@@ -17,7 +17,7 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src" / "ocppscope"
 
-GROUND = {"model", "errors", "options", "problems", "batch", "acts", "control"}
+GROUND = {"model", "errors", "options", "problems", "batch", "acts", "control", "tlsnames"}
 EVERYTHING = {"*"}
 
 # Floor: what it may use of ocppscope, besides itself. From the ground up.
@@ -28,6 +28,7 @@ FLOORS: dict[str, set[str]] = {
     "problems": set(),
     "options": {"model"},
     "acts": set(),
+    "tlsnames": set(),
     "control": {"model"},
     "batch": {"model"},
     "wire": GROUND,
@@ -84,7 +85,13 @@ HOMES: dict[str, tuple[str, ...]] = {
     "textual_serve": ("tui/serve*.py",),
     "aiohttp": ("tui/serve*.py",),
     "aiohttp_jinja2": ("tui/serve*.py",),
-    "cryptography": ("analysis/certificate.py", "proxy/authority.py", "proxy/certificates.py"),
+    "cryptography": (
+        "analysis/certificate.py",
+        "proxy/authority.py",
+        "proxy/certificates.py",
+        "wire/decrypt/ciphers.py",
+        "wire/decrypt/rsa.py",
+    ),
     "jinja2": ("tui/serve*.py", "render/diagnosis/html.py"),
 }
 
@@ -225,6 +232,10 @@ LAZY = [
     ),
     ("import ocppscope.engine", (*HEAVY, "click", "jsonschema", "ocpp")),
     ("import ocppscope.model", (*HEAVY, "numpy", "click")),
+    (
+        "import ocppscope.proxy.relay",
+        (*HEAVY, "numpy", "click", "wsproto", "h11", "websockets", "zstandard", "ocpp", "cryptography", "rich"),
+    ),
 ]
 
 REPORT = (

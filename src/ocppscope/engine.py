@@ -13,7 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
+from ocppscope.acts import Act, comment_of
 from ocppscope.batch import Arrivals, Batch, Origin
 from ocppscope.model import (
     Connection,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ocppscope.wire.decrypt import Secrets
     from ocppscope.wire.link import Ints, Segments
     from ocppscope.wire.transport import State
 
@@ -76,6 +79,7 @@ CLOCK_JUMP_NS = 86_400_000_000_000
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
+_SHIELDED = comment_of(Act("tls", Side.STATION.label))
 _NEVER = 1 << 63
 _SMOOTH, _ROUGH, _ODD = 0, 1, 2  # of a smooth flow; perhaps in order by itself; neither
 
@@ -139,6 +143,7 @@ class Engine:
         self._now = 0
         self._numbers = 0
         self._clues: dict[object, _Sighting] = {}
+        self._shielded: set[int] = set()  # slots of connections in this block that the proxy says were TLS
         self._dropped: dict[int, Track] = {}  # that ended in this block, by slot; for comments
 
     # --- what tracks need ---------------------------------------------------------------------------------------
@@ -152,6 +157,12 @@ class Engine:
                 self._tls.meet(event.connection.flow)
             if len(self.connections) > MAX_SNAPSHOTS:
                 self._forget_closed()
+
+    @property
+    def secrets(self) -> Secrets | None:
+        """See `track.Host`."""
+        secrets = self.options.secrets
+        return secrets if secrets is not None and (secrets.version or self.options.expects_secrets) else None
 
     def _forget_closed(self) -> None:
         """Makes room for half as many connections again, if so many have closed."""
@@ -191,6 +202,7 @@ class Engine:
         """The events of the next packets."""
         segments = self._link.decode(block)
         self._dropped.clear()
+        self._shielded.clear()
         if self.options.share[1] > 1:
             segments = _own_share(segments, *self.options.share)
         slots, rows, counted = self._flows.sift(segments)
@@ -214,6 +226,8 @@ class Engine:
             row = int(np.searchsorted(segments.packet, place))
             if row < len(segments.packet) and segments.packet[row] == place:
                 slot = int(slots[row])
+                if text.startswith(_SHIELDED):
+                    self._shielded.add(slot)
                 found.append(_Commented(place, text, row, slot, self._tracks.get(slot)))
             else:
                 found.append(_Commented(place, text, -1, -1, None))
@@ -242,6 +256,8 @@ class Engine:
         gone, kept = np.zeros(len(state), np.bool_), np.zeros(len(slots), np.bool_)
         for one in dismissed(segments, slots[unknown], unknown, state == flows.IDLE):
             left = None
+            if one.phase is Phase.TLS and self.secrets is not None:
+                continue  # there may be keys for it: it is read like any other connection
             if one.phase is Phase.TLS and self._tls.wants(self.summary.packets, addresses(segments.data, one.ip)):
                 left = self._tls.begin(one, segments, block)
                 if left is None:
@@ -424,6 +440,7 @@ class Engine:
         source, destination = endpoints(data, ip)
         ends = (source, destination) if segment.direction == 0 else (destination, source)
         track = Track(self, ends, segment.time_ns, segment.packet)
+        track.shielded = slot in self._shielded
         self._tracks[slot] = track
         self._embryos[slot] = None
         if len(self._embryos) > MAX_EMBRYOS:
@@ -434,7 +451,8 @@ class Engine:
     def _after(self, slot: int, track: Track, time_ns: int) -> None:
         """What a segment may have changed of its connection's state."""
         phase = track.observer.phase
-        if phase is Phase.TLS and track.number < 0:
+        inside = track.observer.inside
+        if track.number < 0 and (phase is Phase.TLS or (inside is not None and inside.is_hopeless)):
             self._adopt(slot, track, time_ns)
             return
         idle = phase is Phase.IDLE_HTTP
@@ -452,7 +470,7 @@ class Engine:
     def _adopt(self, slot: int, track: Track, time_ns: int) -> None:
         """A connection turns out to be TLS."""
         if not self._tls.wants(self.summary.packets, packed(track.ends)):
-            track.observer.tls = None
+            track.observer.tls = track.observer.inside = None
             self._end(slot, track, time_ns, flows.DEAD)
             return
         flow = track.tls_flow()
@@ -472,7 +490,9 @@ class Engine:
         track.end(time_ns, how)
         flow = track.tls_flow()
         if flow is not None and (track.number >= 0 or self._tls.wants(self.summary.packets, packed(track.ends))):
-            self.emit(flow.told(time_ns, how))
+            told = flow.told(time_ns, how)
+            inside = track.observer.inside
+            self.emit(replace(told, decrypted=inside is not None and inside.has_spoken))
         if track.number < 0:
             attempt = attempt_of(track.tally, track.ends, time_ns, final=how == "port reused")
             if attempt is not None:

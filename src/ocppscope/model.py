@@ -216,6 +216,16 @@ class Transport(Struct, frozen=True):
     ended_by: Side | None = None  # who sent the first FIN or RST
 
 
+class Encryption(Struct, frozen=True):
+    """The TLS that a connection was read through, with its keys. Numbers as on the wire; None: not captured."""
+
+    version: int | None
+    suite: int | None
+    server_name: str = ""
+    trouble: str = ""  # why not all of it could be decrypted
+    by_proxy: bool = False  # the proxy ended it, and recorded what was in it
+
+
 class Connection(Struct, frozen=True):
     """A snapshot of one WebSocket connection (or refused upgrade) at the moment of an event."""
 
@@ -238,6 +248,7 @@ class Connection(Struct, frozen=True):
     lost_bytes: tuple[int, int] = (0, 0)  # by side
     problems: tuple[Problem, ...] = ()
     transport: Transport | None = None  # None: the bytes came without TCP (a proxy, a log)
+    tls: Encryption | None = None  # None: in the clear
 
 
 class Origin(NamedTuple):
@@ -382,6 +393,7 @@ class ServerHello(Struct, frozen=True):
     alpn: str  # "" if none was chosen in the clear
     random: bytes
     session_id: bytes = b""
+    compression: int = 0  # a method of TLS compression; 0 is none
 
 
 class TlsAlert(Struct, frozen=True):
@@ -400,6 +412,14 @@ class PlainReply(StrEnum):
     HTTP = "http"  # a ClientHello was answered in HTTP: wss to a ws port
     OTHER = "other"  # a ClientHello was answered with what is neither TLS nor HTTP
     TLS = "tls"  # a request in HTTP was answered with TLS: ws to a wss port
+
+
+class TlsRhythm(Struct, frozen=True):
+    """When one side of a TLS connection spoke after it had said nothing for a second: its heartbeats, and the like."""
+
+    times: int = 0
+    latest: tuple[tuple[int, int, int], ...] = ()  # the last of them: time, bytes of the segment, ns of quiet before it
+    last_ns: int | None = None  # its last segment of more than a few bytes
 
 
 class TlsConnection(Struct, frozen=True):
@@ -433,6 +453,8 @@ class TlsConnection(Struct, frozen=True):
     reply: str = ""  # the start of a reply that is no TLS, as text
     lost_bytes: tuple[int, int] = (0, 0)  # by side, while the handshake was read
     problems: tuple[Problem, ...] = ()
+    decrypted: bool = False  # what it holds is told as any other connection
+    rhythm: tuple[TlsRhythm, TlsRhythm] = (TlsRhythm(), TlsRhythm())  # by side
 
     @property
     def empty_client_certificate(self) -> bool:

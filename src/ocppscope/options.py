@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ocppscope.model import Version
+    from ocppscope.wire.decrypt import Secrets
 
 DEFAULT_TIMEOUT_NS = 30_000_000_000
 """After how long an answer counts as late (2.1 Part 2 §3.2 recommends 30 s)."""
@@ -22,3 +23,5 @@ class Options(NamedTuple):
     ports: Mapping[int, Version] = MappingProxyType({})  # decode as: the version of the connections to a port
     share: tuple[int, int] = (0, 1)
     hash_key: int | None = None
+    secrets: Secrets | None = None  # keys of TLS connections; may become more at any time
+    expects_secrets: bool = False  # there may be some soon: TLS connections are read although there are none yet

@@ -161,6 +161,7 @@ class Replay:
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
+        self.secrets = None  # of a log
         self.connections: dict[int, Connection] = {}  # the latest snapshots, by number
         self.batch = Batch()
         self.round_trips = RoundTripTable()  # stays empty: a log knows no segments

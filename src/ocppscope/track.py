@@ -10,6 +10,7 @@ from ocppscope.model import (
     ConnectionClosed,
     ConnectionOpened,
     ControlFrame,
+    Encryption,
     Endpoint,
     Event,
     Flow,
@@ -35,6 +36,8 @@ from ocppscope.wire.websocket import Control
 if TYPE_CHECKING:
     from ocppscope.batch import Batch
     from ocppscope.options import Options
+    from ocppscope.wire.decrypt import Secrets
+    from ocppscope.wire.tlsstream import TlsStream
     from ocppscope.wire.transport import RoundTripTable
 
 MAX_CONNECTION_PROBLEMS = 32
@@ -58,6 +61,10 @@ class Host(Protocol):
     batch: Batch
     round_trips: RoundTripTable
 
+    @property
+    def secrets(self) -> Secrets | None:
+        """Keys of TLS connections; None where there are none."""
+
     def emit(self, event: Event) -> None:
         """Hands out an event."""
 
@@ -66,6 +73,9 @@ class Host(Protocol):
 
     def leg_of(self, track: Track, clue: object, time_ns: int) -> int | None:
         """The connection of whose session `track` repeats what `clue` names."""
+
+
+_NO_FORM = -9  # what no bytes have
 
 
 class Ending:
@@ -131,6 +141,17 @@ class Lane:
         self._track.text(reader.side, checked._replace(problems=(problem,)) if problem else checked)
 
 
+class TlsLane(Lane):
+    """The short cut where TLS is decrypted: as far as the decryptor, who reads the bytes of a segment himself."""
+
+    __slots__ = ()
+
+    def __init__(self, track: Track, direction: int, inside: TlsStream) -> None:
+        super().__init__(track, direction)
+        self.form, self.inflater = _NO_FORM, None
+        self.reader = inside.feeders[direction]  # type: ignore[assignment] # never idle, so that it is only fed
+
+
 class Track:
     """Everything known of one connection.
 
@@ -155,13 +176,14 @@ class Track:
         "observer",
         "opened_ns",
         "problems",
+        "shielded",
         "subject",
         "tally",
     )
 
     def __init__(self, host: Host, ends: tuple[Endpoint, Endpoint], opened_ns: int, first_packet: int) -> None:
         self._host = host
-        self.observer = ConnectionObserver(self)
+        self.observer = ConnectionObserver(self, host.secrets)
         self.tally = Tally(host.round_trips)
         self.ends = ends
         self.opened_ns = opened_ns
@@ -170,6 +192,7 @@ class Track:
         self.last_handshake: Handshake | None = None
         self.dialogue: Dialogue | None = None
         self.subject = ""
+        self.shielded = False  # the proxy that recorded it spoke TLS with the station
         self.leg: int | None = None
         self._lanes: tuple[Lane, Lane] | None = None
         self.ending = Ending()
@@ -203,7 +226,11 @@ class Track:
         if not ordinary:
             self._lanes = None
         elif self._lanes is None:
-            self._lanes = Lane(self, 0), Lane(self, 1)
+            inside = observer.inside
+            if inside is not None:
+                self._lanes = TlsLane(self, 0, inside), TlsLane(self, 1, inside)
+            else:
+                self._lanes = Lane(self, 0), Lane(self, 1)
         return self._lanes
 
     # --- what the observer finds ------------------------------------------------------------------------------
@@ -348,13 +375,16 @@ class Track:
 
     def tls_flow(self) -> TlsFlow | None:
         """The TLS connection that this turned out to be; None if it did not."""
-        reader, tally = self.observer.tls, self.tally
+        inside, tally = self.observer.inside, self.tally
+        reader = inside.reader if inside is not None else self.observer.tls
         if reader is None:
             return None
         assembler = self.observer.assembler
         assembler.stream = reader
         flow = TlsFlow(reader, assembler, self.ends, self.opened_ns, self.first_packet, tally.opener)
         flow.octets = [way.octets for way in tally.ways]
+        for rhythm, way in zip(flow.rhythms, tally.ways, strict=True):
+            rhythm.last_ns = (way.last_ns or 0) if way.octets else 0
         flow.last_ns = max((way.last_ns for way in tally.ways if way.last_ns is not None), default=self.opened_ns)
         by = tally.ended_by or 0
         for direction in (by, 1 - by):
@@ -376,6 +406,8 @@ class Track:
     def end(self, time_ns: int, how: str = "") -> None:
         """The connection is over, or the capture is: states what stays open."""
         self.observer.assembler.finish(time_ns)
+        if self.observer.inside is not None:
+            self.observer.inside.finish(time_ns)
         self.observer.finish(time_ns)
         self._lanes = None
         if self.number < 0 or self.dialogue is None:
@@ -386,6 +418,15 @@ class Track:
         for exchange in self.dialogue.finish(time_ns):
             self._host.emit(exchange)
         self._host.emit(ConnectionClosed(time_ns, self.snapshot(time_ns)))
+
+    def _tls(self) -> Encryption | None:
+        """What protects the connection."""
+        inside = self.observer.inside
+        if inside is None:
+            return Encryption(None, None, by_proxy=True) if self.shielded else None
+        hello = inside.reader.server_hello
+        name = inside.reader.client_hello.server_name if inside.reader.client_hello is not None else ""
+        return Encryption(hello.version if hello else None, hello.suite if hello else None, name, inside.why)
 
     def snapshot(self, closed_ns: int | None = None) -> Connection:
         """What is known now."""
@@ -411,4 +452,5 @@ class Track:
             lost_bytes=(self.lost_bytes[0], self.lost_bytes[1]),
             problems=(*(handshake.problems if handshake else ()), *self.problems),
             transport=self.tally.transport(self.observer.client or 0),
+            tls=self._tls(),
         )

@@ -21,9 +21,20 @@ def test_no_packets(tmp_path):
 
 
 def test_tls_without_keys(tmp_path):
-    told = notes(write(tmp_path / "a.pcap", Session().send(0, TLS)))
-    assert "no OCPP here; the capture holds 3 packets: 3 TCP" in told
-    assert "1 TLS connection (10.0.0.1:50000 → 10.0.0.2:9000) whose content cannot be read" in told
+    done = run(write(tmp_path / "a.pcap", Session().send(0, TLS)))
+    assert "no OCPP here; the capture holds 3 packets: 3 TCP" in done.err
+    assert "1 TLS connection (10.0.0.1:50000 → 10.0.0.2:9000) whose content cannot be read" in done.err
+    assert "--keylog FILE; docs/tls.md" in done.err
+    assert " TLS " in done.out
+
+
+@pytest.mark.parametrize("cut", [24, 16, 5])
+def test_http2_in_the_clear(tmp_path, cut):
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    session = Session().send(0, preface[:cut]).send(0, preface[cut:] + bytes(9))
+    told = notes(write(tmp_path / "a.pcap", session))
+    assert "1 HTTP/2 connection (10.0.0.1:50000 → 10.0.0.2:9000); WebSockets over HTTP/2 (RFC 8441)" in told
+    assert "other TCP" not in told
 
 
 def test_plain_http(tmp_path):

@@ -83,6 +83,7 @@ class Hosted:
         if self._failure is not None:
             raise self._failure
         assert self.complaints == []
+        assert "Unexpected" not in self.said
 
     def call(self, ask: Callable[[], T]) -> T:
         """Runs something in the proxy's loop."""
@@ -151,7 +152,11 @@ def connect(where: tuple[str, int], *, receive_buffer: int = 0) -> socket.socket
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.settimeout(DEADLINE)
-    sock.connect(where)
+    try:
+        sock.connect(where)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

@@ -5,6 +5,11 @@ It keeps what the readers hand it. It may not read, print or interpret anything.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_NOTICES = 100
 """Sentences kept; one more says that there were more."""
 
@@ -19,7 +24,9 @@ MAX_NAMES = 50_000
 class Annotations:
     """Collects, once each, what the readers of one set of inputs come across."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: Callable[[bytes], object] | None = None) -> None:
+        """`keep` is given each key log, too, before the packets that come after it are read."""
+        self._keep = keep
         self.notices: list[str] = []
         self.secrets: list[bytes] = []
         self.names: dict[str, str] = {}
@@ -45,6 +52,8 @@ class Annotations:
             self.notice(name, "secrets", f"{name} holds more TLS secrets than can be kept; some are left out.")
             return
         self._known_secrets.add(text)
+        if self._keep is not None:
+            self._keep(text)
         self.secrets.append(text)
 
     def address(self, address: str, name: str) -> None:

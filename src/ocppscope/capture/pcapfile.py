@@ -6,7 +6,7 @@ Formats, unpacking, chunks and merging are in the modules beside it. Nothing her
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +28,13 @@ def open_captures(
     follow: bool | Growth = False,
     stdin: BinaryIO | None = None,
     chunk_bytes: int = CHUNK_BYTES,
+    keep_secrets: Callable[[bytes], object] | None = None,
 ) -> CaptureReader:
     """Open captures (pcap or pcapng, packed with gzip or zstd or not) to be read as one; "-" is `stdin`.
 
     With `follow`, the file with the latest beginning is read as it grows, until the reader is stopped or the `Growth`
     that was given says that it is finished.
+    `keep_secrets` is given the TLS key logs from inside pcapng files, before the packets that follow them.
     `chunk_bytes` is what is read at once and so the usual size of a block; at most `CHUNK_BYTES`.
 
     Raises CaptureError if one is missing or no capture, AccessError if one may not be read, UsageError if there is
@@ -45,7 +47,13 @@ def open_captures(
     if STDIN in map(str, paths) and stdin is None:
         raise UsageError("There is no standard input to read.")
     growth = follow if isinstance(follow, Growth) else Growth() if follow else None
-    reader = CaptureReader(paths, growth=growth, stdin=stdin, chunk_bytes=min(chunk_bytes, CHUNK_BYTES))
+    reader = CaptureReader(
+        paths,
+        growth=growth,
+        stdin=stdin,
+        chunk_bytes=min(chunk_bytes, CHUNK_BYTES),
+        annotations=Annotations(keep_secrets),
+    )
     try:
         reader.check()
     except BaseException:
@@ -62,9 +70,15 @@ class CaptureReader:
     """
 
     def __init__(
-        self, paths: Sequence[str | Path], *, growth: Growth | None, stdin: BinaryIO | None, chunk_bytes: int
+        self,
+        paths: Sequence[str | Path],
+        *,
+        growth: Growth | None,
+        stdin: BinaryIO | None,
+        chunk_bytes: int,
+        annotations: Annotations,
     ) -> None:
-        self._annotations = Annotations()
+        self._annotations = annotations
         self._stopped = threading.Event()
         self._growth = growth
         self._chunk = chunk_bytes

@@ -183,7 +183,7 @@ class PcapngFormat:
         return (self._columns(run, good) if good else None), position, damage
 
     def _take_comments(self, run: _Run, kind: NDArray[np.uint32], count: int, data: bytearray) -> None:
-        """The comments of enhanced packet blocks (§3.5): few have any, and only blocks with room for it are looked at."""
+        """The comments of enhanced packet blocks (§3.5): few have any."""
         room = run.length[:count] - SMALLEST_PACKET - (run.caplen[:count] + 3 & ~3)
         for place in np.flatnonzero((room > 0) & (kind[:count] == blocks.ENHANCED_PACKET)).tolist():
             begin = int(run.offsets[place] + (run.caplen[place] + 3 & ~3))

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from ocppscope.capture.pcapfile import CaptureReader
     from ocppscope.capture.recorder import Recorder
     from ocppscope.model import PacketBlock
+    from ocppscope.options import Options
 
 MAX_NOTICES = 100
 """Sentences about files of a recorder that are kept."""
+
+
+def keeper(options: Options | None) -> Callable[[bytes], object] | None:
+    """Who takes the key logs from inside captures."""
+    return options.secrets.add if options is not None and options.secrets is not None else None
 
 
 class Feed(Protocol):
@@ -64,10 +70,14 @@ class CaptureFeed:
 
     status = ""
 
-    def __init__(self, inputs: list[str], *, stdin: BinaryIO | None = None, chunk_bytes: int) -> None:
-        """Opens them; raises OcppscopeError."""
+    def __init__(
+        self, inputs: list[str], *, stdin: BinaryIO | None = None, chunk_bytes: int, options: Options | None = None
+    ) -> None:
+        """Opens them; keys from inside them go to the options' secrets. Raises OcppscopeError."""
         self.title = ", ".join(os.path.basename(name) or name for name in inputs)
-        self._reader: CaptureReader = open_captures(inputs, stdin=stdin, chunk_bytes=chunk_bytes)
+        self._reader: CaptureReader = open_captures(
+            inputs, stdin=stdin, chunk_bytes=chunk_bytes, keep_secrets=keeper(options)
+        )
         files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
         self._file = files[0] if files and len(inputs) == 1 else None
         self.is_live = STDIN in inputs

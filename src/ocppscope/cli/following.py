@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocppscope.cli.afterwards import Afterwards
 from ocppscope.cli.feeds import RecorderFeed
+from ocppscope.cli.keys import poll
 from ocppscope.cli.output import Writer
 from ocppscope.cli.run import log_format, sieve
 from ocppscope.cli.session import Log
@@ -92,7 +93,7 @@ def _print(request: Follow) -> None:
     prepare()
     try:
         with _stopping(feed):
-            for block, _ in feed.blocks(lambda: told.tell(feed)):
+            for block, _ in feed.blocks(lambda: _idle(feed, told)):
                 if isinstance(log.form, TextFormat) and not log.form.started and len(block.time_ns):
                     log.form.start_at(int(block.time_ns[0]))
                 log.take(engine.packets(block))
@@ -106,6 +107,11 @@ def _print(request: Follow) -> None:
         writer.flush()
     if not wanted.quiet:
         Afterwards(sys.stderr).tell(engine.summary, log, [], secrets=False)
+
+
+def _idle(feed: RecorderFeed, told: _Told) -> None:
+    poll()
+    told.tell(feed)
 
 
 @contextmanager

@@ -14,8 +14,10 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from ocppscope.capture.pcapfile import STDIN
+from ocppscope.capture.tshark_packet import PacketTrees
 from ocppscope.cli.afterwards import holdings, losses
 from ocppscope.cli.feeds import CaptureFeed
+from ocppscope.cli.keys import poll
 from ocppscope.cli.run import GC_EVERY
 from ocppscope.cli.studying import Study, configured
 from ocppscope.engine import Engine
@@ -29,7 +31,7 @@ from ocppscope.store.store import Store
 from ocppscope.tui.session import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from ocppscope.analysis.pages import Transactions
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from ocppscope.ocpp.describe import Description
     from ocppscope.options import Options
     from ocppscope.store.notes import Notes
+    from ocppscope.tui.packet import Dissector
 
 CHANGED_EVERY = 0.1
 """Seconds between two tellings that the store has grown; the first is told at once."""
@@ -63,6 +66,7 @@ class CaptureSession:
         names: list[str] | None = None,
         notes: Notes | None = None,
         steering: Steering | None = None,
+        dissector: Dissector | None = None,
     ) -> None:
         """`names` is what is looked at, for reports; raises OcppscopeError for a wrong configuration."""
         wanted = configured()
@@ -72,6 +76,7 @@ class CaptureSession:
         self.store = Store()
         self.notes = notes
         self.steering = steering
+        self.dissector = dissector
         self.store.notes = notes
         self.study = Study(self.store, names or [feed.title], wanted)
         self._sources: dict[str, int] = {}
@@ -160,6 +165,7 @@ class CaptureSession:
 
     def _idle(self, changed: Callable[[], None]) -> None:
         """Between two blocks, and while a live feed has none: snapshots of the study, and the screen is told."""
+        poll()
         self.study.publish_sometimes(self._feed.notices)
         now = time.monotonic()
         every = LIVE_CHANGED_EVERY if self._feed.is_live else CHANGED_EVERY
@@ -184,13 +190,18 @@ class CaptureSession:
         return list(holdings(self._engine.summary, refused=refused, secrets=secrets))
 
 
-def session_of(inputs: list[str], options: Options) -> CaptureSession:
-    """The session of captures; of one on standard input, keys are read from the terminal instead."""
+def session_of(inputs: list[str], options: Options, key_logs: Sequence[str] = ()) -> CaptureSession:
+    """The session of captures; of one on standard input, keys are read from the terminal instead.
+
+    `key_logs` are names of files, for whoever else has to decrypt.
+    """
     stdin = _stdin_for_capture() if STDIN in inputs else None
-    feed = CaptureFeed(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES)
+    feed = CaptureFeed(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES, options=options)
     files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
+    dissector = PacketTrees(inputs, key_logs) if len(files) == len(inputs) else None
     try:
-        return CaptureSession(feed, options, names=inputs, notes=load_notes(files[0]) if files else None)
+        notes = load_notes(files[0]) if files else None
+        return CaptureSession(feed, options, names=inputs, notes=notes, dissector=dissector)
     except OcppscopeError:
         feed.close()
         raise

@@ -62,7 +62,9 @@ class Batch(NamedTuple):
     packets: array[int]  # the latest packet of that time
     times: array[int]
     connections: array[int]
-    bodies: list[str | SessionEvent | None]  # of messages: their line's body, None if they are not to be shown
+    bodies: list[
+        str | SessionEvent | TlsConnection | None
+    ]  # of messages: their line's body, None if they are not to be shown
 
 
 class Ending(NamedTuple):
@@ -101,7 +103,7 @@ def _work(pipe: Pipe, request: LogRequest, form: LogFormat, share: tuple[int, in
 
     engine = Engine(request.options._replace(share=share, hash_key=hash_key))
     packer = _Packer(form, request)
-    with reading(request.inputs) as reader:
+    with reading(request.inputs, request.options) as reader:
         for block in reader.blocks():
             events = engine.packets(block)
             if len(block.time_ns):
@@ -134,10 +136,10 @@ class _Packer:
     def pack(self, events: Events, progress: tuple[int, int | None], *, ending: bool = False) -> Batch:
         """The next events; with `ending` those of the end of the capture, connection by connection."""
         keys, packets, times, connections = array("q"), array("q"), array("q"), array("q")
-        bodies: list[str | SessionEvent | None] = []
+        bodies: list[str | SessionEvent | TlsConnection | None] = []
         key, packet, message_of, sieve = self._key, 0, self._form.message, self._sieve
         for event in events:
-            body: str | SessionEvent | None
+            body: str | SessionEvent | TlsConnection | None
             if type(event) is Message:
                 body = message_of(event) if sieve is None or sieve.takes_message(event) else None
                 number = event.connection
@@ -147,8 +149,11 @@ class _Packer:
                 self._form.seen(event.connection)
                 if sieve is not None:
                     sieve.seen(event.connection)
-            elif isinstance(event, ConnectAttempt | TlsConnection):
+            elif isinstance(event, ConnectAttempt):
                 continue  # the log tells of sessions
+            elif isinstance(event, TlsConnection):
+                body, number = event, -1
+                first = 2 * THE_END + event.first_packet  # at the end: after the sessions
             elif isinstance(event, PacketComment) and event.connection < 0:
                 continue  # every worker sees it
             elif isinstance(event, ControlFrame) and event.opcode != CLOSE and not self._pings and not event.problems:
@@ -158,7 +163,9 @@ class _Packer:
             time_ns = event.time_ns
             if time_ns > key:
                 key, packet = time_ns, 0
-            packet = max(packet, THE_END + self._firsts.get(number, 0) if ending else _last_packet(event))
+            if not isinstance(event, TlsConnection):
+                first = THE_END + self._firsts.get(number, 0)
+            packet = max(packet, first if ending else _last_packet(event))
             keys.append(key)
             packets.append(packet)
             times.append(time_ns)
@@ -168,7 +175,7 @@ class _Packer:
         return Batch(self._until, self._first or 0, progress, keys, packets, times, connections, bodies)
 
 
-def _last_packet(event: SessionEvent) -> int:
+def _last_packet(event: SessionEvent | TlsConnection) -> int:
     """The packet that an event came with, as far as it says so."""
     if isinstance(event, PacketComment):
         return event.packet
@@ -255,7 +262,7 @@ class Workers:
         return whole
 
 
-Entry = tuple[int, int, int, int, int, "str | SessionEvent | None"]
+Entry = tuple[int, int, int, int, int, "str | SessionEvent | TlsConnection | None"]
 """Key, packet, ordinal, connection, time, and body or event. Ordinal and connection are those of the worker, and
 `WORKER` times its index."""
 WORKER = 1 << 40
@@ -348,6 +355,10 @@ class Numbering:
 
     def _single(self, entry: Entry, log: Log) -> None:
         _, _, _, name, time_ns, body = entry
+        if isinstance(body, TlsConnection):
+            if not log.done:
+                log.other(body)
+            return
         number = self._number(name)
         if log.done:
             return

@@ -85,8 +85,49 @@ def set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
         os.environ["OCPPSCOPE_DEBUG"] = "1"
 
 
+_KEY_LOGS, _SERVER_KEYS = "ocppscope.keylogs", "ocppscope.rsa_keys"
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], None]:
+    """A callback that leaves an option's values to `decoding`, so that commands need not hand them through."""
+
+    def remember(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
+        ctx.meta[name] = values
+
+    return remember
+
+
+def keyed(function: F) -> F:
+    """The options of every command that may meet TLS."""
+    for option in reversed(
+        (
+            click.option(
+                "--keylog",
+                multiple=True,
+                expose_value=False,
+                metavar="FILE",
+                type=click.Path(dir_okay=False),
+                callback=_remember(_KEY_LOGS),
+                help="TLS secrets, as SSLKEYLOGFILE (which is read if this is not given); may grow. May be repeated.",
+            ),
+            click.option(
+                "--rsa-key",
+                multiple=True,
+                expose_value=False,
+                metavar="FILE",
+                type=click.Path(dir_okay=False),
+                callback=_remember(_SERVER_KEYS),
+                help="The CSMS's private key (PEM), for RSA key exchange up to TLS 1.2. May be repeated.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 def reading(function: F) -> F:
     """The options of every command that reads captures."""
+    function = keyed(function)
     for option in reversed(
         (
             click.argument("captures", nargs=-1, metavar="CAPTURE..."),
@@ -153,6 +194,15 @@ def inputs(captures: tuple[str, ...], more: tuple[str, ...]) -> list[str]:
 
 def decoding(timeout: int, all_websockets: bool, decode_as: tuple[tuple[int, Version], ...]) -> Options:
     """The engine's options."""
+    from ocppscope.cli.keys import of_the_run
     from ocppscope.options import Options
 
-    return Options(timeout_ns=timeout, every_websocket=all_websockets, ports=dict(decode_as))
+    named = click.get_current_context().meta
+    keys = of_the_run(named.get(_KEY_LOGS, ()), named.get(_SERVER_KEYS, ()))
+    return Options(
+        timeout_ns=timeout,
+        every_websocket=all_websockets,
+        ports=dict(decode_as),
+        secrets=keys.secrets,
+        expects_secrets=keys.is_expected,
+    )

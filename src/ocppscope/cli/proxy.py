@@ -108,7 +108,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
     help="The lowest TLS version for the CSMS.",
 )
 @click.option("--insecure", is_flag=True, help="Do not verify the certificate of the CSMS.")
-@click.option("--keylog", metavar="FILE", default="", help="Write the TLS secrets of both sides to a key log.")
+@click.option("--write-keylog", metavar="FILE", default="", help="Write the TLS secrets of both sides to a key log.")
 @click.option("--active", is_flag=True, help="Make it possible to hold, change and inject messages.")
 @click.option("--intercept", metavar="FILTER", default="", help="Active: hold messages that pass this filter.")
 @click.option("--hold", type=Span(0.1), default=25.0, show_default=True, help="Hold a message no longer than this.")
@@ -233,7 +233,7 @@ def _tls(given: dict[str, Any]) -> Any:
         csms_name=given["csms_name"],
         csms_minimum=given["csms_tls_min"],
         insecure=given["insecure"],
-        key_log=given["keylog"],
+        key_log=given["write_keylog"],
     )
 
 

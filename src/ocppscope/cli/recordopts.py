@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ocppscope.cli.parameters import ClockType, DecodeAs, Seconds, decoding, filtering, set_debug
+from ocppscope.cli.parameters import ClockType, DecodeAs, Seconds, decoding, filtering, keyed, set_debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,7 @@ def showing(function: F) -> F:
     """The options of what is shown, on the screens or as a log; see `log_request`."""
     return _with(
         function,
+        keyed,
         filtering,
         click.option("-c", "--count", type=click.IntRange(1), metavar="N", help="Stop after N messages."),
         click.option("--log", "as_log", is_flag=True, help="Print the log on a terminal, too."),

@@ -8,8 +8,11 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from ocppscope.capture.bytesource import Growth
 from ocppscope.capture.pcapfile import STDIN, open_captures
 from ocppscope.cli.afterwards import Afterwards
+from ocppscope.cli.feeds import keeper
+from ocppscope.cli.keys import poll
 from ocppscope.cli.output import Progress, Writer, wants_colour
 from ocppscope.cli.session import Log
 from ocppscope.engine import Engine
@@ -96,7 +99,7 @@ def run_log(request: LogRequest) -> None:
     if request.jobs > 1 and found is None and (log.sieve is None or log.sieve.works_in_parallel):
         _log_in_parallel(request, log, writer)
         return
-    with reading(request.inputs, follow=request.follow) as reader:
+    with reading(request.inputs, request.options, follow=request.follow) as reader:
         engine = Engine(request.options)
         progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
         try:
@@ -167,7 +170,7 @@ def run_stations(request: StationsRequest) -> None:
     """Prints the report of stations. Raises OcppscopeError."""
     writer = Writer(sys.stdout, live=sys.stdout.isatty())
     stations = report.Stations(sieve(request.wanted))
-    with reading(request.inputs) as reader:
+    with reading(request.inputs, request.options) as reader:
         engine = Engine(request.options)
         progress = Progress(wanted=not request.quiet)
         try:
@@ -228,18 +231,25 @@ def terminal_width() -> int:
 
 
 @contextmanager
-def reading(inputs: list[str], *, follow: bool = False) -> Iterator[CaptureReader]:
+def reading(inputs: list[str], options: Options, *, follow: bool = False) -> Iterator[CaptureReader]:
     """The captures, opened; and a garbage collector and an allocator that keep out of the way."""
     threshold = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(GC_EVERY, *threshold[1:])
     _keep_memory()
     try:
-        with open_captures(inputs, follow=follow, stdin=sys.stdin.buffer) as reader:
+        with open_captures(
+            inputs, follow=_growth(follow), stdin=sys.stdin.buffer, keep_secrets=keeper(options)
+        ) as reader:
             yield reader
     finally:
         gc.set_threshold(*threshold)
         gc.unfreeze()
+
+
+def _growth(follow: bool) -> Growth | bool:
+    """Key logs that grow are read while a file is waited for."""
+    return Growth(poll) if follow else False
 
 
 def _keep_memory() -> None:

@@ -32,7 +32,7 @@ def read_whole(
 ) -> list[str]:
     """Reads captures; gives what is wrong with them. `stations` are those of the follower. Raises OcppscopeError."""
     progress = Progress(wanted=not quiet)
-    with reading(names) as reader:
+    with reading(names, options) as reader:
         engine = Engine(options)
         try:
             for block in reader.blocks():

@@ -115,9 +115,10 @@ class Leg(asyncio.BufferedProtocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(MAX_WAITING_BYTES)
         sock = transport.get_extra_info("socket")
-        keep_alive(sock)
+        with suppress(OSError):  # reset already, which the first reading will tell
+            keep_alive(sock)
         self.local = endpoint(transport.get_extra_info("sockname"))
-        self.remote = endpoint(transport.get_extra_info("peername"))
+        self.remote = endpoint(transport.get_extra_info("peername") or ("0.0.0.0", 0))  # none: reset already
         if self._make_tls is not None and not self.is_undecided:
             self.start_tls(self._make_tls(self))
         self.owner.connected(self)

@@ -6,11 +6,12 @@ asyncio, and nothing but sockets: bytes go to pairings, which know what to do wi
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import time
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ocppscope.acts import Act
 from ocppscope.capture import pcapngout
@@ -44,7 +45,7 @@ STATE_EVERY = 0.25
 """Seconds between two tellings of how it is."""
 FAREWELL_SECONDS = 2.0
 """How long the connections may take to end when the proxy does."""
-FILES_PER_CONNECTION, SPARE_FILES = 2, 64
+FILES_PER_CONNECTION, SPARE_FILES = 2, 20
 
 
 class Server:
@@ -61,7 +62,8 @@ class Server:
         self._way = way_of(config)
         self._listening = str(config.listen)
         self._told: State | None = None
-        self._trouble = ""
+        self._trouble = self._unexpectedly = ""
+        self._room = MAX_CONNECTIONS
         self._sessions = Sessions(config, self.tell)
         self._contexts = self._station_contexts()
         self._csms_context = self._upstream_context()
@@ -100,7 +102,8 @@ class Server:
     async def run(self) -> None:
         """Serves until `stop`. Raises UsageError and AccessError where it cannot listen."""
         loop = asyncio.get_running_loop()
-        room = _raise_file_limit()
+        loop.set_exception_handler(self._unexpected)
+        room = self._room = _raise_file_limit()
         try:
             sockets = self._way.listeners(BACKLOG)
         except OcppscopeError:
@@ -138,6 +141,7 @@ class Server:
             pairing.give_up()
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)
 
     def obey(self, order: Order) -> None:
@@ -163,7 +167,7 @@ class Server:
 
     def upstream(self, pairing: Pairing) -> None:
         """See `pairing.House`."""
-        if len(self._pairings) > MAX_CONNECTIONS:
+        if len(self._pairings) > self._room:
             self._too_many += 1
             pairing.give_up()
             return
@@ -306,8 +310,20 @@ class Server:
             self._slow = spool.slow_writes
             self.tell(Said(f"The disk is slow: {self._slow:,} times it held the traffic up for over 0.1 s."))
         if self._too_many:
-            self.tell(Said(f"{self._too_many:,} connections were refused: {MAX_CONNECTIONS:,} is the most."))
+            self.tell(Said(f"{self._too_many:,} connections were refused: {self._room:,} is the most."))
             self._too_many = 0
+
+    def _unexpected(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What would otherwise be written to a terminal that the screens have; the same is said once."""
+        del loop
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            text = "The proxy may open no more files: further stations have to wait."
+        else:
+            text = f"Unexpected in the proxy: {context.get('message', '')} {error!r:.200}"
+        if text != self._unexpectedly:
+            self._unexpectedly = text
+            self.tell(Said(text))
 
     def _caution(self, room: int) -> None:
         listen = self.config.listen
@@ -345,4 +361,6 @@ def _raise_file_limit() -> int:
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
-    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else (soft - SPARE_FILES) // FILES_PER_CONNECTION
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return min((soft - SPARE_FILES) // FILES_PER_CONNECTION, MAX_CONNECTIONS)

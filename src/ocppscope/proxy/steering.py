@@ -67,7 +67,7 @@ class Relay:
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
         self._thread: Thread | None = None
-        self._is_running = False
+        self._is_running = self._is_stopping = False
 
     # --- as a recorder ----------------------------------------------------------------------------------------------
 
@@ -126,6 +126,7 @@ class Relay:
         process, sock = self._process, self._sock
         if process is None or sock is None:
             return
+        self._is_stopping = True
         self.order(Stop())
         with suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
@@ -187,6 +188,8 @@ class Relay:
         if self._failure is None and not self._ready.is_set():
             told = self._said[-1] if self._said else "It said nothing."
             self._failure = Failed("The proxy ended before it could listen.", told, 2)
+        if self._ready.is_set() and not self._is_stopping:
+            self._said.append("The relay has ended: no station is connected any more. What passed is recorded.")
         self._is_running = False
         self._ready.set()
 

@@ -58,7 +58,9 @@ class Conversation:
         return syn + self._segment(1, _RST | _ACK, b"", time_ns)
 
     def data(self, side: Side, data: bytes, time_ns: int, comment: str = "") -> bytes:
-        """Bytes that `side` sent, and the ACK of them."""
+        """Bytes that `side` sent, and the ACK of them; nothing after its end, since nobody got that."""
+        if self._finished[side] or self.is_over:
+            return b""
         if len(data) <= MAX_SEGMENT_BYTES:
             return self._sent(side, data, time_ns, comment)
         pieces = [data[at : at + MAX_SEGMENT_BYTES] for at in range(0, len(data), MAX_SEGMENT_BYTES)]

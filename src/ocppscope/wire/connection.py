@@ -4,6 +4,7 @@
      │        └────► IDLE_HTTP (kept alive without an upgrade: only a new request is looked at)
      ├──► TRIAL ──► WEBSOCKET   (the capture begins in the middle, or misses the upgrade)
      ├──► TLS                   (its handshake is read, see `tlsflow`; then somebody else follows it)
+     ├──► HTTP2                 (recognised only: WebSockets over HTTP/2, RFC 8441, are not decoded)
      └──► OTHER                 (not looked at any further)
 
 Fed with ordered bytes, from the TCP assembler or straight from a proxy's sockets; hands what it reads to a
@@ -24,6 +25,8 @@ from ocppscope.wire.websocket import Control, Reader, State
 
 if TYPE_CHECKING:
     from ocppscope.model import Deflate
+    from ocppscope.wire.decrypt import Secrets
+    from ocppscope.wire.tlsstream import TlsStream
 
 MAX_TRIAL_BYTES = 32 << 10
 """Bytes of a direction in which WebSocket frames with OCPP must show up, when the upgrade was not captured."""
@@ -31,6 +34,8 @@ MAX_TORN = 8
 """Gaps remembered from before it is known what a connection carries."""
 MAX_FIRST_BYTES = 16
 """Bytes by which a connection's protocol can be told."""
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"
+"""How a client begins that takes HTTP/2 for granted (RFC 9113 §3.4), as far as it is looked at."""
 MAX_TLS_RECORD = 0x48
 _TLS_RECORD_TYPES = range(0x14, 0x19)
 
@@ -44,10 +49,11 @@ class Phase(Enum):
     TRIAL = auto()
     WEBSOCKET = auto()
     TLS = auto()
+    HTTP2 = auto()
     OTHER = auto()
 
 
-DEAD = frozenset({Phase.OTHER})
+DEAD = frozenset({Phase.HTTP2, Phase.OTHER})
 """Phases in which nothing more is looked at."""
 
 
@@ -93,6 +99,8 @@ class ConnectionObserver:
         "_upgrade",
         "assembler",
         "client",
+        "inside",
+        "keys",
         "listener",
         "phase",
         "readers",
@@ -100,8 +108,11 @@ class ConnectionObserver:
         "trial_bytes",
     )
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, keys: Secrets | None = None) -> None:
+        """With `keys`, what TLS protects is looked at as well, as far as they open it."""
         self.listener = listener
+        self.keys = keys
+        self.inside: TlsStream | None = None  # TLS is decrypted; all other members are about what is in it
         self.assembler = Assembler(self)
         self.phase = Phase.NEW
         self.client: int | None = None  # the direction whose bytes come from the station
@@ -193,9 +204,15 @@ class ConnectionObserver:
             self._upgrade = Upgrade()
             self.phase = Phase.HTTP
             self._http(direction, begins, time_ns, packet)
-        elif (request is None or response is None or _may_be_tls(begins)) and len(begins) < MAX_FIRST_BYTES:
+        elif begins.startswith(HTTP2_PREFACE):
+            self.client, self.phase = direction, Phase.HTTP2
+        elif (request is None or response is None or _may_be_tls(begins) or HTTP2_PREFACE.startswith(begins)) and len(
+            begins
+        ) < MAX_FIRST_BYTES:
             first[direction].extend(data)
             self._first = first
+        elif is_tls(begins) and self.keys is not None:
+            self._look_inside(self.keys, first[1 - direction], direction, begins, time_ns, packet)
         elif is_tls(begins):
             self.phase, self.tls = Phase.TLS, TlsReader()
             for one, lost, when, why in self._torn:
@@ -208,6 +225,21 @@ class ConnectionObserver:
         else:
             self._start_trial()
             self._try(direction, begins, time_ns, packet)
+
+    def _look_inside(
+        self, keys: Secrets, before: bytearray, direction: int, data: bytes, time_ns: int, packet: int
+    ) -> None:
+        """From here on the assembler feeds a decryptor, and that feeds us, as if nothing had been seen yet."""
+        from ocppscope.wire.decrypt import Decryptor  # noqa: PLC0415 - only who has keys needs it
+        from ocppscope.wire.tlsstream import TlsStream  # noqa: PLC0415
+
+        torn, self._torn, self._first, self.keys = self._torn, [], None, None
+        self.inside = self.assembler.stream = TlsStream(self, TlsReader(), Decryptor(keys))
+        for one, lost, when, why in torn:
+            self.inside.gap(one, lost, when, why)
+        for one, held in ((1 - direction, bytes(before)), (direction, data)):
+            if held:
+                self.inside.data(one, held, time_ns, packet)
 
     # --- HTTP -------------------------------------------------------------------------------------------------
 

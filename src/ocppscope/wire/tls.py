@@ -190,14 +190,15 @@ def server_hello(body: bytes) -> tuple[ServerHello, bool] | None:
     cursor = _Cursor(body)
     try:
         version, random, session = cursor.number(2), cursor.take(32), cursor.vector(1)
-        suite, _ = cursor.number(2), cursor.number(1)
+        suite, compression = cursor.number(2), cursor.number(1)
     except _CutError:
         return None
     extensions = _extensions(cursor)
     chosen = extensions.get(SUPPORTED_VERSIONS, b"")
     version = int.from_bytes(chosen, "big") if len(chosen) == 2 else version
     names = _protocols(extensions)
-    return ServerHello(version, suite, names[0] if names else "", random, session), PRE_SHARED_KEY in extensions
+    hello = ServerHello(version, suite, names[0] if names else "", random, session, compression)
+    return hello, PRE_SHARED_KEY in extensions
 
 
 def certificates(body: bytes) -> tuple[tuple[bytes, ...], bool] | None:

@@ -6,7 +6,10 @@ or too much else (`settled`); `TlsFlow` is the connection around it. Reads what 
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ocppscope.model import (
     ClientHello,
@@ -18,6 +21,7 @@ from ocppscope.model import (
     Side,
     TlsAlert,
     TlsConnection,
+    TlsRhythm,
 )
 from ocppscope.wire import tls
 from ocppscope.wire.link import FIN, RST
@@ -25,6 +29,7 @@ from ocppscope.wire.tcp import MODULUS, Assembler
 from ocppscope.wire.tls import Handshakes, Record, Records
 
 if TYPE_CHECKING:
+    from ocppscope.wire.link import Ints
     from ocppscope.wire.tcp import Segment
 
 MAX_HANDSHAKE_RECORDS = 256
@@ -37,6 +42,12 @@ MAX_PROBLEMS = 8
 """Problems of a connection that are kept; the first ones."""
 FINISHED_SIZES = (53, 69)
 """How long a TLS 1.3 record is that holds a Finished message alone: its hash, and 21 bytes around it."""
+MAX_BEATS = 24
+"""Segments that broke a quiet of which time and size are kept, of each direction; the latest ones."""
+QUIET_NS = 1_000_000_000
+"""How long a direction says nothing before that is a quiet."""
+MIN_SPEECH = 8
+"""Bytes of a segment that says something: more than a probe of TCP, no less than the smallest record."""
 MAX_FLIGHT = 4
 """Encrypted records of a TLS 1.3 client among which its Finished message is looked for."""
 
@@ -263,6 +274,49 @@ class TlsReader:
         return self._halves[direction].application_ns
 
 
+class Rhythm:
+    """When a direction spoke, and after what quiet: so much of heartbeats and idle times shows without keys."""
+
+    __slots__ = ("beats", "last_ns", "times")
+
+    def __init__(self) -> None:
+        self.last_ns = 0  # 0: it has said nothing
+        self.times = 0
+        self.beats: array[int] | None = None  # times, sizes and quiets in turn
+
+    def said(self, size: int, now: int) -> None:
+        """A segment with payload."""
+        if size < MIN_SPEECH:
+            return
+        if self.last_ns and now - self.last_ns >= QUIET_NS:
+            self.broken(size, now, now - self.last_ns)
+        self.last_ns = now
+
+    def said_many(self, sizes: Ints, now: Ints) -> None:
+        """The same of several segments, each of them long enough."""
+        if not len(now):
+            return
+        quiets = np.diff(now, prepend=self.last_ns or now[0])
+        for at in np.flatnonzero(quiets >= QUIET_NS).tolist():
+            self.broken(int(sizes[at]), int(now[at]), int(quiets[at]))
+        self.last_ns = int(now[-1])
+
+    def broken(self, size: int, now: int, quiet_ns: int) -> None:
+        """A segment after a quiet."""
+        self.times += 1
+        if self.beats is None:
+            self.beats = array("q")
+        elif len(self.beats) >= 3 * MAX_BEATS:
+            del self.beats[:3]
+        self.beats.extend((now, size, quiet_ns))
+
+    def told(self) -> TlsRhythm:
+        """All that is known."""
+        beats = self.beats or ()
+        latest = tuple(zip(beats[::3], beats[1::3], beats[2::3], strict=True))
+        return TlsRhythm(self.times, latest, self.last_ns or None)
+
+
 class TlsFlow:
     """A TLS connection that is followed. `ends` are its endpoints by direction; `opener` sent the SYN, if one did."""
 
@@ -282,6 +336,7 @@ class TlsFlow:
         "opener",
         "over",
         "reader",
+        "rhythms",
     )
 
     def __init__(
@@ -301,6 +356,7 @@ class TlsFlow:
         self.first_packet = first_packet
         self.opener = opener
         self.octets = [0, 0]  # payload bytes of TCP by direction
+        self.rhythms = (Rhythm(), Rhythm())  # by direction
         self.isn, self.next = [0, 0], [0, 0]
         self.fin = [False, False]
         self.closed_by: int | None = None
@@ -330,12 +386,14 @@ class TlsFlow:
     def deliver(self, direction: int, data: bytes, now: int) -> None:
         """The next bytes of a direction, while nothing was ever out of order."""
         self.octets[direction] += len(data)
+        self.rhythms[direction].said(len(data), now)
         self.next[direction] = (self.next[direction] + len(data)) & MODULUS
         self.reader.data(direction, data, now)
 
     def count(self, direction: int, octets: int, now: int) -> None:
         """A segment about which only its size is of interest."""
         self.octets[direction] += octets
+        self.rhythms[direction].said(octets, now)
         self.last_ns = now
 
     def restarts(self, segment: Segment) -> bool:
@@ -345,7 +403,9 @@ class TlsFlow:
 
     def add(self, segment: Segment) -> None:
         """Any segment."""
-        self.octets[segment.direction] += len(segment.data) + segment.missing
+        octets = len(segment.data) + segment.missing
+        self.octets[segment.direction] += octets
+        self.rhythms[segment.direction].said(octets, segment.time_ns)
         self.last_ns = segment.time_ns
         if not self.settled:
             if self.assembler is None:
@@ -405,4 +465,5 @@ class TlsFlow:
             reply=reader.reply.decode("latin-1"),
             lost_bytes=(reader.lost[client], reader.lost[1 - client]),
             problems=tuple(reader.problems),
+            rhythm=(self.rhythms[client].told(), self.rhythms[1 - client].told()),
         )

@@ -19,7 +19,7 @@ import numpy as np
 from ocppscope.wire import flows
 from ocppscope.wire.link import ACK, FIN, RST, SYN, endpoints
 from ocppscope.wire.tcp import MAX_JUMP, MODULUS
-from ocppscope.wire.tlsflow import TlsFlow, TlsReader
+from ocppscope.wire.tlsflow import MIN_SPEECH, QUIET_NS, TlsFlow, TlsReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ class TlsFlows:
         self._opening: dict[int, None] = {}
         self._octets = np.zeros(0, np.int64)  # by slot * 2 + direction, since the handshake
         self._last_ns = np.zeros(0, np.int64)  # by slot
+        self._spoke_ns = np.zeros(0, np.int64)  # by slot * 2 + direction; 0: what its flow says
         self._summed: set[int] = set()  # slots whose segments of this block are summed up although some are looked at
 
     def meet(self, ends: tuple[Endpoint, ...]) -> None:
@@ -142,6 +143,7 @@ class TlsFlows:
             more = len(self._table.state) - len(self._last_ns)
             self._octets = np.concatenate([self._octets, np.zeros(2 * more, np.int64)])
             self._last_ns = np.concatenate([self._last_ns, np.zeros(more, np.int64)])
+            self._spoke_ns = np.concatenate([self._spoke_ns, np.zeros(2 * more, np.int64)])
         if flow.settled:
             self._table.state[slot] = flows.COUNTED
         else:
@@ -176,8 +178,42 @@ class TlsFlows:
                 others &= ~own
                 self._sum(number, self.followed[number], segments, rows[own], time_ns)
             rows, slot = rows[others], slot[others]
-        np.add.at(self._octets, slot * 2 + segments.direction[rows], segments.length[rows] + segments.missing[rows])
-        self._last_ns[slot] = time_ns[segments.packet[rows]]
+        way = slot * 2 + segments.direction[rows]
+        octets, now = segments.length[rows] + segments.missing[rows], time_ns[segments.packet[rows]]
+        np.add.at(self._octets, way, octets)
+        self._last_ns[slot] = now
+        self._listen(way, octets, now)
+
+    def _listen(self, way: Ints, octets: Ints, now: Ints) -> None:
+        """Finds who spoke after a quiet."""
+        speaks = octets >= MIN_SPEECH
+        way, octets, now = way[speaks], octets[speaks], now[speaks]
+        if not len(way):
+            return
+        quiet = now - self._spoke_ns[way] >= QUIET_NS
+        if (now[1:] < now[:-1]).any():  # then what is late may follow what is early
+            quiet[:] = True
+        if quiet.any():
+            ways = np.zeros(len(self._spoke_ns), np.bool_)
+            ways[way[quiet]] = True
+            some = np.flatnonzero(ways[way])
+            self._break_quiets(way[some], octets[some], now[some])
+        self._spoke_ns[way] = now
+
+    def _break_quiets(self, way: Ints, octets: Ints, now: Ints) -> None:
+        """The same, of directions in which it may have happened."""
+        order = np.argsort(way, kind="stable")
+        way, octets, now = way[order], octets[order], now[order]
+        first = np.concatenate(([True], way[1:] != way[:-1]))
+        before = np.concatenate(([0], now[:-1]))
+        before[first] = self._spoke_ns[way[first]]
+        quiets = now - before
+        for at in np.flatnonzero(quiets >= QUIET_NS).tolist():
+            rhythm = self.followed[int(way[at]) >> 1].rhythms[int(way[at]) & 1]
+            if before[at]:
+                rhythm.broken(int(octets[at]), int(now[at]), int(quiets[at]))
+            else:
+                rhythm.said(int(octets[at]), int(now[at]))
 
     def _sum(self, slot: int, flow: TlsFlow, segments: Segments, rows: Ints, time_ns: Ints) -> Ints:
         """Sums up a block's segments of one connection, up to its end; gives its FIN and RST, to look at later."""
@@ -194,9 +230,20 @@ class TlsFlows:
         second = int(octets @ segments.direction[rows])
         flow.octets[1] += second
         flow.octets[0] += int(octets.sum()) - second
+        self._retell_spoken(slot, flow)
+        speaks, side, now = octets >= MIN_SPEECH, segments.direction[rows], time_ns[segments.packet[rows]]
+        for direction, rhythm in enumerate(flow.rhythms):
+            own = speaks & (side == direction)
+            rhythm.said_many(octets[own], now[own])
         flow.last_ns = int(time_ns[segments.packet[rows[-1]]])
         self._last_ns[slot] = 0
         return ends
+
+    def _retell_spoken(self, slot: int, flow: TlsFlow) -> None:
+        """The flow itself knows when its directions spoke last."""
+        for direction, rhythm in enumerate(flow.rhythms):
+            rhythm.last_ns = int(self._spoke_ns[2 * slot + direction]) or rhythm.last_ns
+        self._spoke_ns[2 * slot : 2 * slot + 2] = 0
 
     def is_summed(self, slot: int) -> bool:
         """Whether this block's segments of a connection are summed up although some are looked at."""
@@ -228,6 +275,7 @@ class TlsFlows:
         for direction in (0, 1):
             flow.octets[direction] += int(self._octets[2 * slot + direction])
         flow.last_ns = int(self._last_ns[slot]) or flow.last_ns
+        self._retell_spoken(slot, flow)
         self._octets[2 * slot : 2 * slot + 2] = 0
         self._last_ns[slot] = 0
         self._tell(flow.told(now, how))

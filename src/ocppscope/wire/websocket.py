@@ -42,6 +42,7 @@ MAX_NAMED_PACKETS = 64
 MAX_FRAME_PROBLEMS = 16
 """Problems stated of one message."""
 
+_WHOLE_TEXT = 0x81  # the first byte of a final, unfragmented, uncompressed text frame
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 
 
@@ -138,6 +139,8 @@ class Reader:
 
     def feed(self, data: bytes, time_ns: int, packet: int) -> None:
         """The next bytes of the direction."""
+        if self.idle and data[0] == _WHOLE_TEXT and self._is_whole_text(data, time_ns, packet):
+            return
         if self._pass_over:
             taken = min(self._pass_over, len(data))
             self._pass_over -= taken
@@ -164,6 +167,17 @@ class Reader:
             problems = (_NOT_UTF8,)
             self._blame_text(payload)
         return Text(payload, Origin(time_ns, (packet,)), wire_size, 1, compressed, False, problems)
+
+    def _is_whole_text(self, data: bytes, time_ns: int, packet: int) -> bool:
+        """Takes a text that came as one ordinary frame, all of it and nothing else, the short way."""
+        header = read_header(data, 0)
+        if header is None or header.size + header.length != len(data) or not header.minimal:
+            return False
+        if bool(header.mask) != self.masked or header.length > MAX_MESSAGE_BYTES:
+            return False
+        payload = unmask(data[header.size :], header.mask)
+        self.sink.text(self.side, self.checked(payload, time_ns, packet, len(data), compressed=False))
+        return True
 
     def _blame_text(self, payload: bytes) -> None:
         if not self._judged:

@@ -54,7 +54,7 @@ def _is_local(address: str) -> bool:
 
 def in_the_clear(connection: Connection) -> bool:
     """Whether anybody on the way can read it: TCP without TLS between two hosts."""
-    if connection.transport is None or _is_local(connection.flow.client.address):
+    if connection.transport is None or connection.tls is not None or _is_local(connection.flow.client.address):
         return False
     handshake = connection.handshake
     return handshake is None or not _was_encrypted(handshake)
@@ -78,7 +78,7 @@ def _was_encrypted(handshake: Handshake) -> bool:
 def plaintext_public(what: Upgraded, case: Case) -> None:
     """A connection without TLS has a public address at one end."""
     connection = what.link.connection if what.link is not None else None
-    if connection is None or connection.transport is None:
+    if connection is None or connection.transport is None or connection.tls is not None:
         return
     ends = {"station": connection.flow.client, "CSMS": connection.flow.server}
     public = [name for name, end in ends.items() if _is_public(end.address)]

@@ -1,0 +1,523 @@
+"""One TLS connection, decrypted: ordered bytes of both directions in, as TCP delivers them, plaintext out.
+
+    piece ── in the clear ──► negotiation
+      └───── encrypted ─────► queue (until its keys are known) ──► half.open ──► application data ──► Plain
+                                                                      ├──► handshake ──► negotiation, next key
+                                                                      └──► alert
+Encrypted records of both directions keep their order, so that what an answer answers comes before it. A connection
+that cannot be decrypted, or not any further, says so in `why`. Nothing that a peer sends raises anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from ocppscope.wire import tls
+from ocppscope.wire.decrypt import midway
+from ocppscope.wire.decrypt.half import APPLICATION, EARLY, HANDSHAKE, MAX_SLACK, SESSION, Half
+from ocppscope.wire.decrypt.keylog import APPLICATION as APPLICATION_LABELS
+from ocppscope.wire.decrypt.keylog import MAX_WAITING_TOTAL
+from ocppscope.wire.decrypt.negotiation import EARLY_DATA, NEW_SESSION_TICKET, Negotiation, extensions
+from ocppscope.wire.decrypt.records import HEADER, Piece
+from ocppscope.wire.decrypt.suites import name
+
+if TYPE_CHECKING:
+    from ocppscope.wire.decrypt.half import Hole
+    from ocppscope.wire.decrypt.keylog import Secrets
+
+MAX_WAITING = 1 << 20
+"""Bytes of records that wait for keys; of more, the oldest are let go."""
+MAX_EARLY = 1 << 16
+"""Bytes of early data that wait for the server to accept them."""
+MAX_EARLY_RECORDS = 256
+"""Records of early data that are passed over where there is no secret for them."""
+MAX_MISFITS = 4
+"""Records that do not fit at the start of a direction before its keys are called wrong."""
+MAX_UNKNOWN = 64
+"""The same where keys of the handshake are missing, so that its records cannot fit."""
+MAX_ATTEMPTS = 8
+"""Records with which a place is looked for in a connection captured midway."""
+DEEP_ATTEMPTS = (1, 4)
+"""Those that try as many sequence numbers as may be; the first records may still be of the handshake."""
+MAX_ALERTS = 8
+"""Alerts that are kept; the first ones."""
+MAX_SEARCHED = 1 << 20
+"""Bytes in which the next record is looked for."""
+_COST = 64  # bytes that a waiting record is counted with besides its own
+
+_PROTECTED = tls.APPLICATION_DATA
+_ENCRYPTED_EXTENSIONS, _CERTIFICATE, _END_OF_EARLY, _FINISHED, _KEY_UPDATE = 8, 11, 5, 20, 24
+_MISFIT = "The secrets do not fit this connection: its records cannot be opened."
+_MIDWAY = (
+    "The capture begins in the middle of the connection, and no secrets of the key log open it; with TLS 1.2 or "
+    "older the handshake is needed."
+)
+_NO_RECORDS = "No TLS records can be found in what was sent."
+_RENEGOTIATED = "The connection was negotiated anew, and there are no secrets for what came then."
+_UNOPENED = "records could not be opened"
+_EARLY_LOST = "early data whose secret is not in the key log"
+
+
+class Plain(NamedTuple):
+    """Plaintext of a direction; time and packet are those that completed it."""
+
+    direction: int
+    data: bytes
+    time_ns: int
+    packet: int
+
+
+class PlainGap(NamedTuple):
+    """Plaintext of a direction that is missing before what comes next; `lost` is None if nobody knows how much."""
+
+    direction: int
+    lost: int | None
+    time_ns: int
+    why: str
+
+
+class Alert(NamedTuple):
+    """An alert that was encrypted (RFC 8446 §6)."""
+
+    time_ns: int
+    direction: int
+    level: int
+    description: int
+
+
+class _Waiting(NamedTuple):
+    direction: int
+    piece: Piece
+    time_ns: int
+    packet: int
+
+
+Out = list[Plain | PlainGap]
+
+
+class Decryptor:
+    """A connection. `finish` has to be called at its end. `client` is the client's direction, once it is known.
+
+    `why` is "" while all may go well, else a sentence why nothing (more) is decrypted; `whys` is by direction.
+    """
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.why = ""
+        self.whys = ["", ""]
+        self.alerts: list[Alert] = []
+        self.alpn = ""  # the protocol chosen inside the encrypted handshake of TLS 1.3
+        self.certificates: list[tuple[bytes, ...]] = [(), ()]  # by direction, DER, where TLS 1.3 encrypted them
+        self.renegotiations = 0
+        self.records = 0  # that were opened
+        self._secrets = secrets
+        self._seen = -1  # the version of the secrets that was tried last
+        self._negotiation = Negotiation()
+        self._halves = (Half(), Half())
+        self._queue: deque[_Waiting] = deque()
+        self._waiting = 0
+        self._keyed = False  # the keys of the present handshake are in place
+        self._attempts = 0
+        self._final = False
+        self._early: Out = []
+        self._early_bytes = 0
+        self._early_accepted = self._early_unread = False
+        self._out: Out = []
+
+    @property
+    def client(self) -> int | None:
+        """The client's direction, once it is known."""
+        return self._negotiation.client
+
+    @property
+    def suite(self) -> str:
+        """The name of the cipher suite, "" while it is not known."""
+        chosen = self._negotiation.server
+        return "" if chosen is None else name(chosen.suite)
+
+    @property
+    def waits(self) -> bool:
+        """Whether records wait for secrets: `retry` when some were added."""
+        return bool(self._queue)
+
+    # --- ordered bytes ------------------------------------------------------------------------------------------
+
+    def data(self, direction: int, data: bytes, time_ns: int, packet: int) -> Out:
+        """The next bytes of a direction; what can be read because of them."""
+        if self.why or self.whys[direction]:
+            return []
+        half = self._halves[direction]
+        pieces = half.reader.feed(data)
+        if self._queue and self._seen != self._secrets.version:
+            self._drain()
+        if not pieces:
+            if half.reader.passed_over > MAX_SEARCHED:
+                self._stop(direction, _NO_RECORDS, time_ns)
+            return self._taken()
+        parts: list[bytes] = []
+        for piece in pieces:
+            if half.current is None or self._queue or self._early or piece.lost or piece.header[0] != _PROTECTED:
+                self._flush(direction, parts, time_ns, packet)
+                self._piece(_Waiting(direction, piece, time_ns, packet))
+                continue
+            opened = half.open(piece)
+            if opened is not None and opened[0] == _PROTECTED and half.hole is None:
+                half.application += 1
+                self.records += 1
+                parts.append(opened[1])
+            else:
+                self._flush(direction, parts, time_ns, packet)
+                self._opened(direction, half, opened, time_ns, packet)
+        self._flush(direction, parts, time_ns, packet)
+        return self._taken()
+
+    def gap(self, direction: int, lost: int, time_ns: int, why: str = "") -> Out:
+        """`lost` bytes of a direction are not in the capture. What is missing is told with the next record."""
+        if self.why or lost <= 0:
+            return []
+        half = self._halves[direction]
+        half.why = why
+        if not self._keyed:
+            half.handshakes = tls.Handshakes()
+            self._negotiation.broken_off()
+        for piece in half.reader.gap(lost):
+            self._piece(_Waiting(direction, piece, time_ns, 0))
+        return self._taken()
+
+    def retry(self) -> Out:
+        """Secrets were added: what can be read because of them."""
+        if self._queue and not self.why and self._seen != self._secrets.version:
+            self._drain()
+        return self._taken()
+
+    def finish(self, time_ns: int) -> Out:
+        """Nothing more will come: reads what can be read, and says what is missing at the end."""
+        self._final = True
+        if not self.why:
+            self._drain()
+            for direction, half in enumerate(self._halves):
+                if half.application and (half.has_lost or half.reader.pending):
+                    self._out.append(PlainGap(direction, None, time_ns, half.why or "the last record is not whole"))
+        self._forget()
+        return self._taken()
+
+    def _taken(self) -> Out:
+        out, self._out = self._out, []
+        return out
+
+    def _flush(self, direction: int, parts: list[bytes], time_ns: int, packet: int) -> None:
+        if parts:
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            if data:
+                self._out.append(Plain(direction, data, time_ns, packet))
+
+    # --- records ------------------------------------------------------------------------------------------------
+
+    def _piece(self, one: _Waiting) -> None:
+        """A record: one in the clear is read at once, an encrypted one in its turn."""
+        if self.why:
+            return
+        half = self._halves[one.direction]
+        kind = one.piece.header[0]
+        is_13 = self._negotiation.is_13
+        if kind == tls.CHANGE_CIPHER_SPEC and is_13:
+            return  # for middleboxes only (RFC 8446 D.4)
+        if kind in (tls.HANDSHAKE, tls.ALERT) and not half.ciphered:
+            if not is_13 and not one.piece.damaged:
+                self._in_clear(one)
+            return
+        if kind == tls.CHANGE_CIPHER_SPEC:
+            half.ciphered = True
+        if self._queue:
+            self._wait(one)
+            if not self._keyed and self._lacks_hello and self._queue and self._find_keys(one):
+                self._drain()
+        elif not self._secure(one):
+            self._wait(one)
+
+    def _in_clear(self, one: _Waiting) -> None:
+        if one.piece.header[0] != tls.HANDSHAKE:
+            return
+        half = self._halves[one.direction]
+        if one.piece.lost:
+            half.handshakes = tls.Handshakes()
+        for kind, body in half.handshakes.feed(one.piece.body):
+            self._negotiate(one.direction, kind, body)
+        if self._negotiation.is_13:
+            for each in self._halves:
+                each.ciphered = False  # a ChangeCipherSpec before the version was known
+            self._drain()
+
+    def _negotiate(self, direction: int, kind: int, body: bytes) -> None:
+        if kind == tls.CLIENT_HELLO and self._keyed:
+            self.renegotiations += 1
+        if kind in (tls.CLIENT_HELLO, tls.SERVER_HELLO):
+            self._keyed = False
+        self._negotiation.message(direction, kind, body)
+        if kind == NEW_SESSION_TICKET:
+            self._negotiation.remember(self._secrets)
+
+    def _secure(self, one: _Waiting) -> bool:
+        """Opens an encrypted record; False if it has to wait for keys."""
+        half = self._halves[one.direction]
+        if not self._keyed and half.current is None and not self._find_keys(one):
+            return bool(self.why)
+        if self.whys[one.direction]:
+            return True
+        if one.piece.header[0] == tls.CHANGE_CIPHER_SPEC and (half.current is None or self._negotiation.is_13):
+            if not self._negotiation.is_13:
+                half.change()
+            return True
+        self._opened(one.direction, half, half.open(one.piece), one.time_ns, one.packet)
+        return True
+
+    def _opened(
+        self, direction: int, half: Half, opened: tuple[int, bytes] | None, time_ns: int, packet: int
+    ) -> None:
+        """What a record holds, or that it could not be opened."""
+        if opened is None:
+            self._unopened(direction, half, time_ns)
+            return
+        self.records += 1
+        hole, half.hole = half.hole, None
+        if hole is not None:
+            self._tell(direction, half, hole, time_ns)
+        kind, data = opened
+        if kind == tls.APPLICATION_DATA:
+            self._application(direction, half, data, time_ns, packet)
+        elif kind == tls.HANDSHAKE:
+            self._inner(direction, half, data, time_ns)
+        elif kind == tls.ALERT and len(data) == 2 and len(self.alerts) < MAX_ALERTS:
+            self.alerts.append(Alert(time_ns, direction, data[0], data[1]))
+        elif kind == tls.CHANGE_CIPHER_SPEC:
+            self._changed(half, time_ns)
+
+    def _tell(self, direction: int, half: Half, hole: Hole, time_ns: int) -> None:
+        self._out.append(PlainGap(direction, hole.lost, time_ns, half.why or _UNOPENED))
+        half.why = ""
+
+    def _unopened(self, direction: int, half: Half, time_ns: int) -> None:
+        if half.opened:
+            return
+        names = {epoch.name for epoch in half.upcoming} | ({half.current.name} if half.current else set())
+        whole = half.slack <= half.misfits and (HANDSHAKE in names or APPLICATION not in names)
+        most = MAX_MISFITS if whole else MAX_UNKNOWN
+        if self._negotiation.offers_early and direction == self.client and EARLY not in names:
+            most, self._early_unread = MAX_EARLY_RECORDS, True
+        if half.misfits > most or not names:
+            self._stop(direction, _MISFIT, time_ns)
+
+    def _application(self, direction: int, half: Half, data: bytes, time_ns: int, packet: int) -> None:
+        half.application += 1
+        if half.current is not None and half.current.name == EARLY:
+            self._early_bytes += len(data)
+            if self._early_bytes <= MAX_EARLY:
+                self._early.append(Plain(direction, data, time_ns, packet))
+        elif data:
+            self._out.append(Plain(direction, data, time_ns, packet))
+
+    # --- handshake messages inside ------------------------------------------------------------------------------
+
+    def _inner(self, direction: int, half: Half, data: bytes, time_ns: int) -> None:
+        for kind, body in half.handshakes.feed(data):
+            if half.current is not None and half.current.name == SESSION:
+                self._negotiate(direction, kind, body)
+            else:
+                self._inner_13(direction, half, kind, body, time_ns)
+
+    def _inner_13(self, direction: int, half: Half, kind: int, body: bytes, time_ns: int) -> None:
+        epoch = half.current.name if half.current is not None else ""
+        if kind == _KEY_UPDATE and epoch == APPLICATION:
+            half.update()
+        elif kind == _FINISHED and epoch == HANDSHAKE:
+            half.change()
+            if direction == self.client:
+                self._end_early(direction, time_ns)
+        elif kind == _END_OF_EARLY and epoch == EARLY:
+            self._out += self._early
+            if self._early_bytes > MAX_EARLY:
+                self._out.append(PlainGap(direction, None, time_ns, "more early data than is kept"))
+            self._early.clear()
+            half.change()
+        elif kind == _ENCRYPTED_EXTENSIONS:
+            found = extensions(body)
+            self._early_accepted = EARLY_DATA in found
+            protocols = found.get(tls.ALPN, b"")
+            self.alpn = protocols[3 : 3 + protocols[2]].decode("latin-1") if len(protocols) > 3 else ""
+        elif kind == _CERTIFICATE and not self.certificates[direction]:
+            self.certificates[direction] = _certificates(body)
+
+    def _end_early(self, direction: int, time_ns: int) -> None:
+        """Early data that the client did not bring to an end was refused, and is sent again."""
+        self._early.clear()
+        if self._early_unread and self._early_accepted:
+            self._out.append(PlainGap(direction, None, time_ns, _EARLY_LOST))
+
+    def _changed(self, half: Half, time_ns: int) -> None:
+        """A ChangeCipherSpec under keys: a renegotiation comes to its end."""
+        if self._keyed or self._install():
+            half.change()
+            return
+        half.current, half.low = None, 0
+        fault = self._negotiation.fault()
+        if fault or self._final or not self._secrets.may_grow:
+            self._give_up(fault or _RENEGOTIATED, time_ns)
+
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    def _find_keys(self, one: _Waiting) -> bool:
+        """Puts the keys in place that the handshake and the secrets give; False if some are missing."""
+        negotiation, secrets = self._negotiation, self._secrets
+        if self._seen != secrets.version:
+            self._seen, self._attempts = secrets.version, 0
+        if fault := negotiation.fault():
+            self._give_up(fault, one.time_ns)
+            return False
+        settled = self._final or not secrets.may_grow
+        if not self._lacks_hello:
+            if (settled or negotiation.complete(secrets)) and self._install():
+                return True
+        elif one.direction == self.client and negotiation.offers_early and not self._final:
+            return False  # the ServerHello is to come
+        elif self._search(one):
+            return True
+        else:
+            settled = self._final or (settled and not self._may_search)
+        if settled:
+            unknown = not negotiation.random and negotiation.server is None
+            self._give_up(_MIDWAY if unknown else negotiation.obstacle(secrets), one.time_ns)
+        return False
+
+    @property
+    def _lacks_hello(self) -> bool:
+        return self._negotiation.server is None or not self._negotiation.random
+
+    def _install(self) -> bool:
+        negotiation = self._negotiation
+        epochs = negotiation.epochs(self._secrets)
+        if epochs is None or negotiation.client is None:
+            return False
+        for role, side in enumerate(epochs):
+            direction = negotiation.client ^ role
+            self._halves[direction].upcoming = side
+            if not side:
+                self.whys[direction] = "There is no traffic secret of this direction in the key log."
+        self._keyed = True
+        return True
+
+    @property
+    def _may_search(self) -> bool:
+        return bool(self._secrets) and self._attempts < MAX_ATTEMPTS
+
+    def _search(self, one: _Waiting) -> bool:
+        """Looks for keys and place of a record where a hello is missing."""
+        negotiation, secrets, piece = self._negotiation, self._secrets, one.piece
+        if piece.damaged or piece.header[0] == tls.CHANGE_CIPHER_SPEC or not self._may_search:
+            return False
+        self._attempts += 1
+        server, client = negotiation.server, negotiation.client
+        if client is not None:
+            role = one.direction ^ client
+            if server is not None and not negotiation.is_13:
+                negotiation.random = midway.guess_session(secrets, negotiation, role, piece)
+                return bool(negotiation.random) and self._install()
+            chosen = None if server is None else server.suite
+            guessed = midway.guess(secrets, role, piece, negotiation.random, chosen)
+            if guessed is not None:
+                negotiation.assume(*guessed)
+                return self._install()
+        chosen = None if server is None else server.suite
+        deep = self._attempts in DEEP_ATTEMPTS
+        place = midway.locate(secrets, piece, negotiation.random, chosen, deep=deep)
+        if place is not None:
+            self._settle_midway(one, place)
+        return place is not None
+
+    def _settle_midway(self, one: _Waiting, place: midway.Place) -> None:
+        direction = one.direction
+        self._negotiation.client = direction ^ place.role
+        self._negotiation.assume(place.random, place.suite)
+        half, other = self._halves[direction], self._halves[1 - direction]
+        earlier = sum(waiting.direction == direction and waiting is not one for waiting in self._queue)
+        half.current, half.low, half.slack = place.epoch, max(place.seq - earlier, 0), earlier
+        secret = self._secrets.of(place.random).get(APPLICATION_LABELS[1 - place.role])
+        if secret is not None:
+            other.upcoming, other.slack = [midway.traffic(place.suite, secret)], MAX_SLACK
+        else:
+            self.whys[1 - direction] = "There is no traffic secret of this direction in the key log."
+        half.midway = other.midway = True
+        self._keyed = True
+
+    # --- waiting ------------------------------------------------------------------------------------------------
+
+    def _wait(self, one: _Waiting) -> None:
+        secrets = self._secrets
+        cost = len(one.piece.body) + _COST
+        self._queue.append(one)
+        self._waiting += cost
+        secrets.waiting += cost
+        while self._queue and (self._waiting > MAX_WAITING or secrets.waiting > MAX_WAITING_TOTAL):
+            self._let_go()
+
+    def _let_go(self) -> None:
+        one = self._queue.popleft()
+        self._release(one)
+        half, piece = self._halves[one.direction], one.piece
+        if piece.header[0] != tls.CHANGE_CIPHER_SPEC:
+            half.lose(HEADER + len(piece.body) + piece.lost, 1)
+            half.why = "more was sent than is kept until secrets come"
+
+    def _release(self, one: _Waiting) -> None:
+        cost = len(one.piece.body) + _COST
+        self._waiting -= cost
+        self._secrets.waiting -= cost
+
+    def _drain(self) -> None:
+        while self._queue and not self.why:
+            if not self._secure(self._queue[0]):
+                break
+            if self._queue:
+                self._release(self._queue.popleft())
+
+    def _forget(self) -> None:
+        self._secrets.waiting -= self._waiting
+        self._waiting = 0
+        self._queue.clear()
+        self._early.clear()
+
+    # --- the end of it ------------------------------------------------------------------------------------------
+
+    def _stop(self, direction: int, why: str, time_ns: int) -> None:
+        """A direction cannot be read any further."""
+        self.whys[direction] = why
+        half = self._halves[direction]
+        if half.application:
+            self._out.append(PlainGap(direction, None, time_ns, why))
+        half.application = 0
+        if all(self.whys):
+            self._give_up(why, time_ns)
+
+    def _give_up(self, why: str, time_ns: int) -> None:
+        for direction, half in enumerate(self._halves):
+            if half.application:
+                self._out.append(PlainGap(direction, None, time_ns, why))
+        self.why = why
+        self._forget()
+
+
+def _certificates(body: bytes) -> tuple[bytes, ...]:
+    """The chain of a Certificate message of TLS 1.3 (RFC 8446 §4.4.2)."""
+    at = 1 + body[0] if body else 0
+    stop = at + 3 + int.from_bytes(body[at : at + 3], "big")
+    at += 3
+    kept: list[bytes] = []
+    while at + 3 <= min(stop, len(body)):
+        size = int.from_bytes(body[at : at + 3], "big")
+        certificate = body[at + 3 : at + 3 + size]
+        if len(kept) >= tls.MAX_CERTIFICATES or sum(map(len, kept)) + size > tls.MAX_CERTIFICATE_BYTES:
+            break
+        kept.append(certificate)
+        at += 3 + size
+        at += 2 + int.from_bytes(body[at : at + 2], "big")
+    return tuple(kept)
