@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,10 +65,8 @@ class Protected:
         way.write(data)
         blocks = self.conversation.data(side, data, time_ns)
         if all(self._agreed):
-            try:
+            with suppress(ssl.SSLWantReadError):  # tickets
                 self._ends[side.other].read(READ)
-            except ssl.SSLWantReadError:
-                pass  # tickets
         return blocks
 
 
@@ -100,8 +99,10 @@ def protect(source: Path, target: Path, key_log: Path, version: ssl.TLSVersion) 
 def _contexts(directory: Path, key_log: Path, version: ssl.TLSVersion) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     key, certificate = directory / "key.pem", directory / "certificate.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=csms.example"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=csms.example"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
         check=True,
         capture_output=True,
     )

@@ -176,7 +176,9 @@ def test_an_empty_batch_takes_a_remark():
 def test_what_the_proxy_took_out_of_tls_is_not_in_the_clear(tmp_path):
     leg = Conversation(1, STATION, CSMS)
     act = comment_of(Act("tls", "station: TLSv1.3 TLS_AES_256_GCM_SHA384; the recording is without it"))
-    blocks = leg.open(START, act) + leg.data(Side.STATION, UPGRADE, START + 1) + leg.data(Side.CSMS, ANSWER, START + 2)
+    blocks = (
+        leg.open(START, act) + leg.data(Side.STATION, UPGRADE, START + 1) + leg.data(Side.CSMS, ANSWER, START + 2)
+    )
     closed = next(one for one in events_of(recorded(tmp_path, blocks)) if isinstance(one, ConnectionClosed))
     assert closed.connection.tls is not None
     assert closed.connection.tls.by_proxy

@@ -122,3 +122,17 @@ def test_tls_13_from_the_middle(name):
     first = whole[40].packets[0]
     found = decode([without(block, list(range(first - 1)))], secrets_of(name))
     assert [one[1] for one in messages(found)] == [one.text for one in whole[40:]]
+
+
+@pytest.mark.parametrize("name", ["t12_ecdhe_rsa_gcm128", "t13_aes128gcm"])
+def test_keys_that_come_late(name):
+    blocks, secrets = blocks_of(TLS / f"{name}.pcap"), Secrets(may_grow=True)
+    engine = Engine(Options(secrets=secrets, expects_secrets=True))
+    early, late = list(cut(blocks, 50))[:1], list(cut(blocks, 50))[1:]
+    before = [event for block in early for event in engine.packets(block)]
+    assert messages(before) == []
+    secrets.add((TLS / f"{name}.keys").read_bytes())
+    found = list(engine.retry())
+    assert messages(found)
+    found += [event for block in late for event in engine.packets(block)]
+    assert [one[:2] for one in messages(found)] == [one[:2] for one in messages(decode(blocks, secrets_of(name)))]

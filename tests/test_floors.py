@@ -26,7 +26,7 @@ FLOORS: dict[str, set[str]] = {
     "model": set(),
     "errors": set(),
     "problems": set(),
-    "options": {"model"},
+    "options": {"model", "wire"},  # only the type of the keys that it carries
     "acts": set(),
     "tlsnames": set(),
     "control": {"model"},
@@ -231,6 +231,7 @@ LAZY = [
         (*HEAVY, "aiohttp"),
     ),
     ("import ocppscope.engine", (*HEAVY, "click", "jsonschema", "ocpp")),
+    ("import ocppscope.wire.decrypt", (*HEAVY, "cryptography")),
     ("import ocppscope.model", (*HEAVY, "numpy", "click")),
     (
         "import ocppscope.proxy.relay",

@@ -58,8 +58,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ocppscope.model import TlsConnection
     from ocppscope.wire.decrypt import Secrets
     from ocppscope.wire.link import Ints, Segments
+    from ocppscope.wire.tlsflow import TlsFlow
+    from ocppscope.wire.tlsstream import TlsStream
     from ocppscope.wire.transport import State
 
 MAX_EMBRYOS = 1 << 14
@@ -490,9 +493,7 @@ class Engine:
         track.end(time_ns, how)
         flow = track.tls_flow()
         if flow is not None and (track.number >= 0 or self._tls.wants(self.summary.packets, packed(track.ends))):
-            told = flow.told(time_ns, how)
-            inside = track.observer.inside
-            self.emit(replace(told, decrypted=inside is not None and inside.has_spoken))
+            self.emit(_with_inside(flow.told(time_ns, how), flow, track.observer.inside))
         if track.number < 0:
             attempt = attempt_of(track.tally, track.ends, time_ns, final=how == "port reused")
             if attempt is not None:
@@ -540,6 +541,14 @@ class Engine:
             track.end(time_ns)
         return self._take_batch()
 
+    def retry(self) -> Batch:
+        """The events of what can be read since there are more keys."""
+        for slot, track in list(self._tracks.items()):
+            if track.observer.inside is not None:
+                track.observer.inside.retry()
+                self._after(slot, track, self._now)
+        return self._take_batch()
+
     # --- the end ------------------------------------------------------------------------------------------------
 
     def finish(self) -> Batch:
@@ -581,6 +590,16 @@ def _segment(segments: Segments, data: bytes, row: int, time_ns: int, packet: in
         time_ns,
         packet,
     )
+
+
+def _with_inside(told: TlsConnection, flow: TlsFlow, inside: TlsStream | None) -> TlsConnection:
+    """What is known of a TLS connection, with what keys have shown of it."""
+    if inside is None or not inside.has_spoken:
+        return told
+    client, shown = flow.client, inside.certificates
+    encrypted = shown[client], shown[1 - client]
+    certificates = told.certificates if not any(encrypted) else encrypted
+    return replace(told, decrypted=True, certificates=certificates)
 
 
 def _own_share(segments: Segments, share: int, of: int) -> Segments:

@@ -415,10 +415,10 @@ class PlainReply(StrEnum):
 
 
 class TlsRhythm(Struct, frozen=True):
-    """When one side of a TLS connection spoke after it had said nothing for a second: its heartbeats, and the like."""
+    """When one side of a TLS connection spoke after a second of silence: its heartbeats, and the like."""
 
     times: int = 0
-    latest: tuple[tuple[int, int, int], ...] = ()  # the last of them: time, bytes of the segment, ns of quiet before it
+    latest: tuple[tuple[int, int, int], ...] = ()  # the last of them: time, bytes of the segment, ns of quiet
     last_ns: int | None = None  # its last segment of more than a few bytes
 
 

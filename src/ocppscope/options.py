@@ -25,3 +25,6 @@ class Options(NamedTuple):
     hash_key: int | None = None
     secrets: Secrets | None = None  # keys of TLS connections; may become more at any time
     expects_secrets: bool = False  # there may be some soon: TLS connections are read although there are none yet
+    tls_engine: str = "own"  # who decrypts: "own" or "tshark"
+    key_logs: tuple[str, ...] = ()  # files, for tshark
+    server_keys: tuple[str, ...] = ()

@@ -338,10 +338,10 @@ class Track:
         if control.opcode == CLOSE:
             self.ending.note(side, "close frame", control.code, control.reason)
 
-    def lost(self, side: Side, count: int, time_ns: int, why: str) -> None:
+    def lost(self, side: Side, count: int | None, time_ns: int, why: str) -> None:
         """Bytes of a direction that are not in the capture."""
         self._announce(time_ns)
-        self.lost_bytes[side] += count
+        self.lost_bytes[side] += 1 if count is None else count
         self._host.emit(StreamGap(time_ns, self.number, side, count, why))
 
     def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:

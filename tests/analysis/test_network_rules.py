@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -19,7 +19,6 @@ from ocppscope.analysis.certificate import parse
 from ocppscope.analysis.diagnosis import Diagnosis
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Finding
 from ocppscope.analysis.rules.proxy import INTERFERING
-from ocppscope.analysis.rules.tls import ALERTS
 from ocppscope.model import (
     AttemptOutcome,
     ClientHello,
@@ -40,6 +39,7 @@ from ocppscope.model import (
     Transport,
     TransportSide,
 )
+from ocppscope.tlsnames import ALERTS
 
 SECOND = 1_000_000_000
 START = 1_795_341_600 * SECOND  # 2026-11-22 10:00:00 UTC
@@ -99,6 +99,42 @@ def certificate(name="csms.example", days=365, *, issuer="", names=()) -> bytes:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
+@cache
+def weak(*, bits=0, curve: type[ec.EllipticCurve] = ec.SECP256R1, sha1=False, issuer="Root") -> bytes:
+    """A certificate whose key is weak, or that claims to be signed with SHA-1 (RFC 8017 §A.2.4)."""
+    bits = 2048 if sha1 else bits
+    key = rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(curve())
+    who, by = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, one)]) for one in ("csms.example", issuer))
+    now = datetime.fromtimestamp(START // SECOND, UTC)
+    builder = x509.CertificateBuilder().subject_name(who).issuer_name(by).public_key(key.public_key())
+    builder = builder.serial_number(7).not_valid_before(now - timedelta(9)).not_valid_after(now + timedelta(900))
+    der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    sha256, old = (bytes.fromhex("06092a864886f70d0101") + end for end in (b"\x0b", b"\x05"))
+    return der.replace(sha256, old) if sha1 else der
+
+
+def chose(suite: int, version=0x0303, *, offered=(), compression=0, **changes) -> TlsConnection:
+    hello = ClientHello("csms.example", (0x0304, 0x0303), offered or (suite, 0xC02B), (), b"r")
+    chosen = ServerHello(version, suite, "", b"s", b"", compression)
+    return replace(tls(client_hello=hello), server_hello=chosen, **changes)
+
+
+def refused(code: int, *offered: int, **changes) -> TlsConnection:
+    """A hello that the server answers with an alert alone."""
+    hello = ClientHello("csms.example", (0x0303,), offered, (), b"r")
+    return tls(chosen=0, client_hello=hello, alerts=alert(code, Side.CSMS), **changes)
+
+
+def slow(seconds: float, version=0x0303) -> TlsConnection:
+    made = chose(0xC02B, version, client_hello_ns=START, server_hello_ns=START + SECOND)
+    end = START + int(seconds * SECOND)
+    return replace(made, handshake_ns=end, server_hello_ns=end if version == 0x0304 else made.server_hello_ns)
+
+
+def nameless(*alerts: TlsAlert) -> TlsConnection:
+    return tls(sni="", alerts=alerts)
+
+
 def tls(*, sni="csms.example", chosen=0x0303, server=(), client=(), data=False, **changes) -> TlsConnection:
     """A TLS 1.2 connection that ends after ten seconds."""
     hello = ClientHello(sni, (0x0303,), (0xC02B,), (), b"r")
@@ -106,7 +142,7 @@ def tls(*, sni="csms.example", chosen=0x0303, server=(), client=(), data=False, 
         START + 10 * SECOND, Flow(STATION, Endpoint("10.0.0.9", 443)), START, 1,
         closed_ns=changes.pop("closed_ns", START + 10 * SECOND), client_hello=changes.pop("client_hello", hello),
         server_hello=ServerHello(chosen, 0xC02B, "", b"s") if chosen else None, certificates=(client, server),
-        certificate_ns=(START if client else None, START + SECOND if server else None),
+        certificate_ns=changes.pop("certificate_ns", (START if client else None, START + SECOND if server else None)),
         application_ns=(START + 2 * SECOND, START + 2 * SECOND) if data else (None, None), **changes,
     )  # fmt: skip
 
@@ -165,6 +201,25 @@ FIRES: dict[str, list[tuple[object, list[Event]]]] = {
     "tls-on-plain-port": [(ERROR, [tls(chosen=0, plain_reply=one)]) for one in PlainReply if one],
     "tls-undecryptable": [(NOTE, [tls(data=True)])],
     "tls-client-cert-identity": [(WARNING, [*play(CALM), tls(client=(certificate("SN-2"),))])],
+    "tls-weak-cipher": [
+        *((WARNING, [chose(suite)]) for suite in (0x0001, 0x0003, 0x0005, 0x0009, 0x000A, 0x0018, 0xC012)),
+        (WARNING, [chose(0x002F, 0x0301)]), (WARNING, [chose(0xC02B, compression=1)]),
+    ],
+    "tls-no-common-cipher": [
+        (ERROR, [refused(40, 0x002F, 0x0035)]), (ERROR, [refused(71, 0xC02B)]), (ERROR, [refused(40)]),
+    ],
+    "tls-client-cert-missing": [
+        (ERROR, [tls(alerts=alert(116, Side.CSMS))]),
+        (ERROR, [tls(certificate_requested=True, certificate_ns=(START, START))]),
+    ],
+    "tls-key-too-small": [
+        (WARNING, [tls(server=(weak(bits=1024),))]), (WARNING, [tls(client=(weak(curve=ec.SECP192R1),))]),
+        (WARNING, [tls(server=(LEAF, weak(sha1=True)))]),
+    ],
+    "tls-no-sni": [
+        (NOTE, [nameless(*alert(112, Side.CSMS))]), (NOTE, [nameless(*alert(42))]), (NOTE, [nameless(*alert(48))]),
+    ],
+    "tls-handshake-slow": [(NOTE, [slow(6)]), (WARNING, [slow(16)]), (NOTE, [slow(6, 0x0304)])],
     "proxy-tls-failed": [(ERROR, [acted("tls-failed", "csms: certificate-expired: The certificate has expired.")])],
     "proxy-no-csms": [(ERROR, [acted("refused", "ws://10.0.0.9:9000 refuses connections")])],
     "proxy-not-recording": [(WARNING, [*play(CALM), acted("recording-paused", "bytes are missing")])],
@@ -200,7 +255,24 @@ SILENT: dict[str, list[list[Event]]] = {
     ],
     "tls-version-low": [[tls(chosen=0x0303)], [tls(chosen=0x0304)], [tls(chosen=0)]],
     "tls-on-plain-port": [[tls()]],
-    "tls-undecryptable": [[tls()]],
+    "tls-undecryptable": [[tls()], [tls(data=True, decrypted=True)]],
+    "tls-weak-cipher": [
+        [chose(suite)] for suite in (0xC02B, 0x009C, 0x1301, 0xCCA8, 0xC0AE, 0xFEED, 0xC013)
+    ],
+    "tls-no-common-cipher": [
+        [tls(alerts=alert(40, Side.CSMS))], [refused(42, 0xC02B)],
+        [tls(chosen=0, alerts=alert(40, Side.STATION))],
+    ],
+    "tls-client-cert-missing": [
+        [tls(certificate_requested=True)], [tls(client=(LEAF,), certificate_requested=True)],
+        [replace(tls(data=True, certificate_requested=True), certificate_ns=(START, START))],
+    ],
+    "tls-key-too-small": [
+        [tls(server=(LEAF, CA))], [tls(server=(weak(bits=2048),))], [tls(server=(b"none",))],
+        [tls(server=(weak(sha1=True, issuer="csms.example"),))],
+    ],
+    "tls-no-sni": [[nameless()], [nameless(*alert(40))], [tls(alerts=alert(48))]],
+    "tls-handshake-slow": [[slow(4)], [slow(0.1, 0x0304)], [tls()]],
     "tls-client-cert-identity": [
         [*play(CALM), tls(client=(certificate("SN-1"),))], [*play(CALM), tls(client=(certificate("CP-1"),))],
         [*play(CALM), tls()],

@@ -88,3 +88,21 @@ def test_every_command_takes_keys():
 def test_keys_inside_a_capture_need_no_option():
     assert "CP000" in run("log", str(TLS / "t13_aes128gcm_dsb.pcapng")).stdout
     assert "CP000" in run("log", "--jobs", "2", str(TLS / "t13_aes128gcm_dsb.pcapng")).stdout
+
+
+@pytest.mark.shared
+@pytest.mark.tshark
+@pytest.mark.parametrize("words", [["log"], ["stations"]])
+def test_tshark_may_decrypt_instead(words):
+    capture, log = str(TLS / "t12_ecdhe_rsa_gcm128.pcap"), str(TLS / "t12_ecdhe_rsa_gcm128.keys")
+    ours = run(*words, "--keylog", log, capture).stdout
+    theirs = run(*words, "--tls-engine", "tshark", "--keylog", log, capture).stdout
+    assert ours.count("CP000") == theirs.count("CP000") > 0
+    if words == ["log"]:
+        assert ours.count("CALLRESULT") == theirs.count("CALLRESULT") == 40
+
+
+def test_tshark_cannot_read_a_pipe_again():
+    told = run("log", "--tls-engine", "tshark", "-")
+    assert told.returncode == 2
+    assert "pipe" in told.stderr

@@ -10,7 +10,7 @@ import pytest
 from support_scope import Driver, ScopeSession, drive, recorded
 
 from ocppscope.tui import actions, outside
-from ocppscope.tui.actions import ACTIONS, MESSAGES, VIEWS
+from ocppscope.tui.actions import ACTIONS, MESSAGES, PROXY, VIEWS
 from ocppscope.tui.screens import ColumnsScreen, DiffScreen, HelpScreen, NoticesScreen
 from ocppscope.tui.settings import Settings
 
@@ -19,6 +19,8 @@ SCRIPTS: dict[str, tuple[Script, str]] = {}
 BY_THE_VIEW = {
     one.id for one in ACTIONS.values() if one.views and MESSAGES not in one.views
 }  # what they do is tested with their views
+
+BY_THE_PROXY = {one.id for one in ACTIONS.values() if one.group == PROXY}  # in test_proxying
 
 
 def script(name: str, capture: str = "malformed") -> Callable[[Script], Script]:
@@ -34,7 +36,7 @@ def key(name: str) -> str:
 
 
 def test_every_action_has_a_script():
-    assert SCRIPTS.keys() | BY_THE_VIEW == set(ACTIONS)
+    assert SCRIPTS.keys() | BY_THE_VIEW | BY_THE_PROXY == set(ACTIONS)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -309,7 +311,7 @@ async def _raw(d: Driver) -> None:
 @script("next_page")
 async def _next_page(d: Driver) -> None:
     expected = {"Raw": '[2,"', "Frames": "on the wire", "Exchange": "row 1", "Connection": "Sec-WebSocket-Accept",
-                "Fields": "wire_size"}  # fmt: skip
+                "Fields": "wire_size", "Packet": "Only packets of a capture file"}  # fmt: skip
     for page, words in expected.items():
         await d.press("v")
         assert d.scope.detail.page == page
@@ -322,6 +324,8 @@ async def _next_page(d: Driver) -> None:
 
 @script("previous_page")
 async def _previous_page(d: Driver) -> None:
+    await d.press("V")
+    assert d.scope.detail.page == "Packet"
     await d.press("V")
     assert d.scope.detail.page == "Fields"
 
@@ -397,6 +401,23 @@ async def _follow(d: Driver) -> None:
     d.scope.session.grow(recorded("ipv6"))
     await d.settle()
     assert d.row == len(d.scope.session.store) - 1 > 81
+
+
+@script("pause")
+async def _pause(d: Driver) -> None:
+    d.scope.session.done = False
+    await d.press("p")
+    d.scope.session.grow(recorded("ipv6"))
+    await d.settle()
+    grown = len(d.scope.session.store)
+    assert d.scope.messages.list.count == 82
+    assert f"paused, {grown - 82} new" in d.told
+    await d.press("p")
+    assert d.scope.messages.list.count == grown
+    assert "paused" not in d.told
+    d.scope.session.done = True
+    await d.press("p")
+    assert "Nothing more is coming." in d.told
 
 
 @script("theme")

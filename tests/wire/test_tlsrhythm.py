@@ -84,6 +84,25 @@ def test_probes_of_tcp_are_not_heard() -> None:
     assert found.rhythm[0].times == 0
 
 
+def test_clocks_beyond_all_bounds() -> None:
+    packets, times = course([(1, 0, 50)] * 4)
+    times[-4:] = [-(2**63) + 5, 2**63 - 5, -5, 2**63 - 1]
+    for size in (1, 2, 1000):
+        (found,) = told(packets, times, size)
+        assert found.rhythm[0].last_ns == 2**63 - 1
+        assert all(quiet > 0 for _, _, quiet in found.rhythm[0].latest)
+
+
+def test_a_port_used_again_hears_what_came_before() -> None:
+    packets, times = course([(3, 0, 50), (3, 0, 50), (3, 0, 50)])
+    session = Session(to=443, start=7000)
+    packets += session.send(0, flags=SYN).packets
+    times.append(times[-1] + SECOND)
+    each = [told(packets, times, size) for size in (1, 2, 3, 1000)]
+    assert [found.rhythm[0].times for (found, *_) in each] == [3] * 4
+    assert {found.time_ns for (found, *_) in each} == {times[-2]}
+
+
 STEPS = st.tuples(
     st.sampled_from([0.0, 0.01, 0.5, 1.0, 1.5, 60.0, -2.0]), st.integers(0, 1), st.sampled_from([0, 0, 3, 60, 700])
 )

@@ -120,7 +120,8 @@ CHAINS: tuple[Chain, ...] = (
         ("tls-alert", "tls-unknown-ca", *_REFUSALS),
         HOUR,
     ),
-    Chain(("tls-alert",), _REFUSALS, HOUR),
+    Chain(("tls-no-common-cipher", "tls-client-cert-missing"), ("tls-alert", *_REFUSALS), HOUR),
+    Chain(("tls-alert",), ("tls-no-sni", *_REFUSALS), HOUR),
     Chain(
         ("tcp-connect-refused", "tcp-connect-timeout"),
         ("reconnect-storm", "reconnect-backoff-wrong", "no-reconnect"),

@@ -46,7 +46,7 @@ class Growth:
     `idle` is called, in the reader's thread, whenever there is nothing more to read for now.
     """
 
-    def __init__(self, idle: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, idle: Callable[[], object] = lambda: None) -> None:
         self.finished = threading.Event()
         self.idle = idle
 

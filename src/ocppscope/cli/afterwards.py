@@ -98,8 +98,15 @@ def _links(summary: Summary) -> Iterator[str]:
 def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:
     flows = summary.flows
     if flows[Phase.TLS]:
-        what = "the capture holds keys, but decryption" if secrets else "decryption with a key log"
-        yield f"{_count(summary, Phase.TLS, 'TLS connection')} whose content cannot be read; {what} is still to come"
+        but = "; the keys in the capture are not theirs" if secrets else ""
+        yield f"{_count(summary, Phase.TLS, 'TLS connection')} whose content cannot be read{but}"
+        yield (
+            "with their keys they are decoded: --keylog FILE; docs/tls.md says how to get them, and "
+            "`ocppscope stations --handshake` what shows without"
+        )
+    if flows[Phase.HTTP2]:
+        count = _count(summary, Phase.HTTP2, "HTTP/2 connection")
+        yield f"{count}; WebSockets over HTTP/2 (RFC 8441) are not decoded"
     http = flows[Phase.HTTP] + flows[Phase.IDLE_HTTP]
     if http:
         phase = Phase.HTTP if summary.examples[Phase.HTTP] else Phase.IDLE_HTTP

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ONE_LEG = 'not leg or finding == "proxy-interfered"'
 """What the screens show of an active proxy, whose recording has both sides: each message once, and what was done."""
+MAX_SENTENCES = 10_000
+"""Sentences that are printed; further ones are not."""
 BLOCK_BYTES = 1 << 18
 """Bytes that are decoded at once, at most."""
 
@@ -93,7 +95,7 @@ def _print(request: Follow) -> None:
     prepare()
     try:
         with _stopping(feed):
-            for block, _ in feed.blocks(lambda: _idle(feed, told)):
+            for block, _ in feed.blocks(lambda: _idle(feed, told, engine, log, writer)):
                 if isinstance(log.form, TextFormat) and not log.form.started and len(block.time_ns):
                     log.form.start_at(int(block.time_ns[0]))
                 log.take(engine.packets(block))
@@ -109,8 +111,10 @@ def _print(request: Follow) -> None:
         Afterwards(sys.stderr).tell(engine.summary, log, [], secrets=False)
 
 
-def _idle(feed: RecorderFeed, told: _Told) -> None:
-    poll()
+def _idle(feed: RecorderFeed, told: _Told, engine: Engine, log: Log, writer: Writer) -> None:
+    if poll():
+        log.take(engine.retry())
+        writer.rest()
     told.tell(feed)
 
 
@@ -141,6 +145,7 @@ class _Told:
     def tell(self, feed: RecorderFeed) -> None:
         """Says what is new."""
         for sentence in feed.notices:
-            if sentence not in self._said and not self._quiet:
+            if sentence not in self._said and not self._quiet and len(self._said) < MAX_SENTENCES:
                 sys.stderr.write(f"note: {visible(sentence, 500)}\n")
-            self._said.add(sentence)
+            if len(self._said) < MAX_SENTENCES:
+                self._said.add(sentence)

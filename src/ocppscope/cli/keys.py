@@ -27,15 +27,14 @@ ENVIRONMENT = "SSLKEYLOGFILE"
 _open: list[Keys] = []
 
 
-def poll() -> None:
-    """Looks whether the key logs of this run have grown."""
-    for keys in _open:
-        keys.poll()
+def poll() -> bool:
+    """Looks whether the key logs of this run have grown: whether there are more keys than before."""
+    return sum(keys.poll() for keys in _open) > 0  # all of them
 
 
-def of_the_run(key_logs: Iterable[str], server_keys: Iterable[str]) -> Keys:
+def of_the_run(key_logs: Iterable[str], server_keys: Iterable[str], *, is_live: bool = False) -> Keys:
     """The keys named on the command line; `poll` keeps them up to date. Raises UsageError and AccessError."""
-    keys = Keys(key_logs, server_keys)
+    keys = Keys(key_logs, server_keys, is_live=is_live)
     if keys.grows:
         _open.append(keys)
     return keys
@@ -44,19 +43,22 @@ def of_the_run(key_logs: Iterable[str], server_keys: Iterable[str]) -> Keys:
 class Keys:
     """The secrets of a run, and the key logs that may bring more."""
 
-    def __init__(self, key_logs: Iterable[str] = (), server_keys: Iterable[str] = ()) -> None:
-        """Reads all there is. Raises UsageError and AccessError."""
-        self.secrets = Secrets()
+    def __init__(
+        self, key_logs: Iterable[str] = (), server_keys: Iterable[str] = (), *, is_live: bool = False
+    ) -> None:
+        """Reads all there is. Of what `is_live`, records wait for keys. Raises UsageError and AccessError."""
         self._logs: list[tuple[BinaryIO, KeyLogReader]] = []
         self._next = 0.0
         logs = list(key_logs)
         if not logs and (named := os.environ.get(ENVIRONMENT, "")) and os.path.isfile(named):
             logs = [named]
+        self.secrets = Secrets(may_grow=is_live and bool(logs))
         for path in server_keys:
             with _opened(path) as file:
                 self.secrets.add_rsa(file.read(MAX_KEY_BYTES))
         for path in logs:
             self._logs.append((_opened(path), KeyLogReader(self.secrets)))
+        self.key_logs = tuple(logs)
         self.is_expected = bool(self._logs) or bool(self.secrets.server_keys)
         self.poll()
 
@@ -65,15 +67,16 @@ class Keys:
         """Whether there may come more."""
         return bool(self._logs)
 
-    def poll(self) -> None:
-        """Reads what was added to the key logs, if it is time to look."""
-        now = time.monotonic()
+    def poll(self) -> bool:
+        """Reads what was added to the key logs, if it is time to look; whether that gave anything new."""
+        now, before = time.monotonic(), self.secrets.version
         if now < self._next:
-            return
+            return False
         self._next = now + POLL_SECONDS
         for file, reader in self._logs:
             while (room := MAX_KEY_LOG_BYTES - file.tell()) > 0 and (data := file.read(min(room, 1 << 20))):
                 reader.feed(data)
+        return self.secrets.version != before
 
     def close(self) -> None:
         """Closes the key logs."""

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.capture.tshark_packet import PacketTrees
 from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.engines import engine_of
 from ocppscope.cli.feeds import CaptureFeed
 from ocppscope.cli.keys import poll
 from ocppscope.cli.run import GC_EVERY
 from ocppscope.cli.studying import Study, configured
-from ocppscope.engine import Engine
 from ocppscope.errors import OcppscopeError, UsageError
 from ocppscope.ocpp.describe import describe
 from ocppscope.ocpp.schemas import prepare
@@ -31,7 +31,7 @@ from ocppscope.store.store import Store
 from ocppscope.tui.session import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import BinaryIO
 
     from ocppscope.analysis.pages import Transactions
@@ -71,7 +71,7 @@ class CaptureSession:
         """`names` is what is looked at, for reports; raises OcppscopeError for a wrong configuration."""
         wanted = configured()
         self._feed = feed
-        self._engine = Engine(options)
+        self._engine = engine_of(options, names or [])
         self.title = feed.title
         self.store = Store()
         self.notes = notes
@@ -165,7 +165,10 @@ class CaptureSession:
 
     def _idle(self, changed: Callable[[], None]) -> None:
         """Between two blocks, and while a live feed has none: snapshots of the study, and the screen is told."""
-        poll()
+        if poll():
+            events = self._engine.retry()
+            self.store.take(events)
+            self.study.take(events)
         self.study.publish_sometimes(self._feed.notices)
         now = time.monotonic()
         every = LIVE_CHANGED_EVERY if self._feed.is_live else CHANGED_EVERY
@@ -190,15 +193,12 @@ class CaptureSession:
         return list(holdings(self._engine.summary, refused=refused, secrets=secrets))
 
 
-def session_of(inputs: list[str], options: Options, key_logs: Sequence[str] = ()) -> CaptureSession:
-    """The session of captures; of one on standard input, keys are read from the terminal instead.
-
-    `key_logs` are names of files, for whoever else has to decrypt.
-    """
+def session_of(inputs: list[str], options: Options) -> CaptureSession:
+    """The session of captures; of one on standard input, keys are read from the terminal instead."""
     stdin = _stdin_for_capture() if STDIN in inputs else None
     feed = CaptureFeed(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES, options=options)
     files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
-    dissector = PacketTrees(inputs, key_logs) if len(files) == len(inputs) else None
+    dissector = PacketTrees(inputs, options.key_logs) if len(files) == len(inputs) else None
     try:
         notes = load_notes(files[0]) if files else None
         return CaptureSession(feed, options, names=inputs, notes=notes, dissector=dissector)

@@ -68,7 +68,7 @@ def command(
     run_log(
         LogRequest(
             inputs=inputs(captures, more),
-            options=decoding(timeout, all_websockets, decode_as),
+            options=decoding(timeout, all_websockets, decode_as, is_live=follow),
             form=form,
             color=color,
             clock=clock,

@@ -85,14 +85,14 @@ def set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
         os.environ["OCPPSCOPE_DEBUG"] = "1"
 
 
-_KEY_LOGS, _SERVER_KEYS = "ocppscope.keylogs", "ocppscope.rsa_keys"
+_KEY_LOGS, _SERVER_KEYS, _TLS_ENGINE = "ocppscope.keylogs", "ocppscope.rsa_keys", "ocppscope.tls_engine"
 
 
-def _remember(name: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], None]:
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     """A callback that leaves an option's values to `decoding`, so that commands need not hand them through."""
 
-    def remember(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> None:
-        ctx.meta[name] = values
+    def remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        ctx.meta[name] = value
 
     return remember
 
@@ -127,7 +127,15 @@ def keyed(function: F) -> F:
 
 def reading(function: F) -> F:
     """The options of every command that reads captures."""
-    function = keyed(function)
+    engine = click.option(
+        "--tls-engine",
+        type=click.Choice(("own", "tshark")),
+        default="own",
+        expose_value=False,
+        callback=_remember(_TLS_ENGINE),
+        help="Who decrypts TLS; tshark is slow, and knows suites that ours does not.",
+    )
+    function = keyed(engine(function))
     for option in reversed(
         (
             click.argument("captures", nargs=-1, metavar="CAPTURE..."),
@@ -192,17 +200,22 @@ def inputs(captures: tuple[str, ...], more: tuple[str, ...]) -> list[str]:
     return named
 
 
-def decoding(timeout: int, all_websockets: bool, decode_as: tuple[tuple[int, Version], ...]) -> Options:
+def decoding(
+    timeout: int, all_websockets: bool, decode_as: tuple[tuple[int, Version], ...], *, is_live: bool = False
+) -> Options:
     """The engine's options."""
     from ocppscope.cli.keys import of_the_run
     from ocppscope.options import Options
 
     named = click.get_current_context().meta
-    keys = of_the_run(named.get(_KEY_LOGS, ()), named.get(_SERVER_KEYS, ()))
+    keys = of_the_run(named.get(_KEY_LOGS, ()), named.get(_SERVER_KEYS, ()), is_live=is_live)
     return Options(
         timeout_ns=timeout,
         every_websocket=all_websockets,
         ports=dict(decode_as),
         secrets=keys.secrets,
         expects_secrets=keys.is_expected,
+        tls_engine=named.get(_TLS_ENGINE, "own"),
+        key_logs=keys.key_logs,
+        server_keys=tuple(named.get(_SERVER_KEYS, ())),
     )

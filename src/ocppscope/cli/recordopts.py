@@ -125,7 +125,7 @@ def log_request(shown: dict[str, Any]) -> LogRequest:
 
     return LogRequest(
         inputs=[],
-        options=decoding(shown["timeout"], shown["all_websockets"], shown["decode_as"]),
+        options=decoding(shown["timeout"], shown["all_websockets"], shown["decode_as"], is_live=True),
         form=shown["form"],
         color=shown["color"],
         clock=shown["clock"],

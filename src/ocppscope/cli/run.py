@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from ocppscope.capture.bytesource import Growth
 from ocppscope.capture.pcapfile import STDIN, open_captures
 from ocppscope.cli.afterwards import Afterwards
+from ocppscope.cli.engines import engine_of
 from ocppscope.cli.feeds import keeper
 from ocppscope.cli.keys import poll
 from ocppscope.cli.output import Progress, Writer, wants_colour
 from ocppscope.cli.session import Log
-from ocppscope.engine import Engine
 from ocppscope.errors import UsageError
 from ocppscope.render import stations as report
 from ocppscope.render.csvtext import CsvFormat
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     from ocppscope.capture.pcapfile import CaptureReader
     from ocppscope.cli.diagnosing import FindingsByMessage
+    from ocppscope.cli.engines import TsharkEngine
     from ocppscope.cli.sieve import Sieve
+    from ocppscope.engine import Engine
     from ocppscope.options import Options
     from ocppscope.render.formats import LogFormat
     from ocppscope.render.times import ClockFormat
@@ -96,11 +98,16 @@ def run_log(request: LogRequest) -> None:
         count=request.limit,
     )
     writer.add(form.header())
-    if request.jobs > 1 and found is None and (log.sieve is None or log.sieve.works_in_parallel):
+    if (
+        request.jobs > 1
+        and found is None
+        and request.options.tls_engine == "own"
+        and (log.sieve is None or log.sieve.works_in_parallel)
+    ):
         _log_in_parallel(request, log, writer)
         return
     with reading(request.inputs, request.options, follow=request.follow) as reader:
-        engine = Engine(request.options)
+        engine = engine_of(request.options, request.inputs)
         progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
         try:
             _decode(reader, engine, log, writer, progress)
@@ -154,7 +161,9 @@ def _log_in_parallel(request: LogRequest, log: Log, writer: Writer) -> None:
             Afterwards(sys.stderr).tell(workers.summary(), log, ending.notices, secrets=ending.secrets)
 
 
-def _decode(reader: CaptureReader, engine: Engine, log: Log, writer: Writer, progress: Progress) -> None:
+def _decode(
+    reader: CaptureReader, engine: Engine | TsharkEngine, log: Log, writer: Writer, progress: Progress
+) -> None:
     for block in reader.blocks():
         if isinstance(log.form, TextFormat) and not log.form.started and len(block.time_ns):
             log.form.start_at(int(block.time_ns[0]))
@@ -171,7 +180,7 @@ def run_stations(request: StationsRequest) -> None:
     writer = Writer(sys.stdout, live=sys.stdout.isatty())
     stations = report.Stations(sieve(request.wanted))
     with reading(request.inputs, request.options) as reader:
-        engine = Engine(request.options)
+        engine = engine_of(request.options, request.inputs)
         progress = Progress(wanted=not request.quiet)
         try:
             for block in reader.blocks():

@@ -15,6 +15,7 @@ from ocppscope.model import (
     Side,
     TlsConnection,
 )
+from ocppscope.render.tls import may_be_ocpp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ocppscope.cli.sieve import Sieve
     from ocppscope.model import Connection
     from ocppscope.render.formats import LogFormat
+
+
+MAX_HOSTS = 4096
+"""Addresses between which OCPP is spoken that are remembered."""
 
 
 class Log:
@@ -53,6 +58,7 @@ class Log:
         self.folded: dict[int, int] = {}  # connection that repeats a session → its messages
         self.lost: dict[int, Connection] = {}  # connections of which bytes are missing
         self.connections = 0
+        self._hosts: set[str] = set()  # between which OCPP is spoken
         self._latest: dict[tuple[int, Side], tuple[int, Message]] = {}  # of connections that repeat a session
 
     def take(self, events: Iterable[Event]) -> None:
@@ -99,8 +105,11 @@ class Log:
     def other(self, event: Event) -> None:
         """The next event that is no message."""
         assert not isinstance(event, Message)
-        if isinstance(event, ConnectAttempt | TlsConnection):
+        if isinstance(event, ConnectAttempt):
             return  # the log tells of sessions
+        if isinstance(event, TlsConnection):
+            self._encrypted(event)
+            return
         connection = None
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             connection = event.connection
@@ -115,6 +124,13 @@ class Log:
         body = self.form.event(event)
         if body is not None:
             self._write(self.form.line(None, number, event.time_ns, body))
+
+    def _encrypted(self, event: TlsConnection) -> None:
+        """A TLS connection, if it may be a session's."""
+        if self._events and self.sieve is None and may_be_ocpp(event, self._hosts):
+            body = self.form.event(event)
+            if body is not None:
+                self._write(self.form.line(None, -1, event.time_ns, body))
 
     def _unfolded(self, event: Event) -> bool:
         """Whether something of a session's other leg is worth a line: what the proxy did there, and the message."""
@@ -133,6 +149,8 @@ class Log:
     def _meet(self, connection: Connection) -> None:
         self.form.seen(connection)
         self.connections += connection.closed_ns is None
+        if connection.subject == "ocpp" and len(self._hosts) < MAX_HOSTS:
+            self._hosts.update(end.address for end in connection.flow)
         if self.sieve is not None:
             self.sieve.seen(connection)
         if connection.leg_of is not None and not self._legs:

@@ -75,6 +75,12 @@ def arguments(request: object) -> Iterator[str]:
         yield f"--decode-as=tcp.port=={port},ocpp{version.value}"
     if options.every_websocket:
         yield "--all-websockets"
+    for path in options.key_logs:
+        yield f"--keylog={path}"
+    for path in options.server_keys:
+        yield f"--rsa-key={path}"
+    if options.tls_engine != "own":
+        yield f"--tls-engine={options.tls_engine}"
     if request.filter:
         yield f"--filter={request.filter}"
     if request.clock is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.engines import engine_of
 from ocppscope.cli.output import Progress
 from ocppscope.cli.run import reading
-from ocppscope.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ def read_whole(
     """Reads captures; gives what is wrong with them. `stations` are those of the follower. Raises OcppscopeError."""
     progress = Progress(wanted=not quiet)
     with reading(names, options) as reader:
-        engine = Engine(options)
+        engine = engine_of(options, names)
         try:
             for block in reader.blocks():
                 follower.take(engine.packets(block))

@@ -204,6 +204,12 @@ class Pairing:
             if leg is not None:
                 leg.reset()
 
+    def abandon(self) -> None:
+        """Nothing is waited for any more: whatever socket is still open is closed."""
+        for leg in self.legs:
+            if leg is not None and not leg.is_gone:
+                leg.transport.abort()
+
     # --- what is to be done -----------------------------------------------------------------------------------------
 
     def carry_out(self, commands: Iterable[Command], now: int) -> None:

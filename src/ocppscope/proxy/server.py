@@ -142,7 +142,9 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)
+        for pairing in list(self._pairings.values()):
+            pairing.abandon()
+        await asyncio.sleep(0.01)  # asyncio closes sockets in its next rounds
 
     def obey(self, order: Order) -> None:
         """An order from whoever steers."""

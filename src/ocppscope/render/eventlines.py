@@ -17,9 +17,10 @@ from ocppscope.model import (
     Problem,
     Side,
     StreamGap,
+    TlsConnection,
     Version,
 )
-from ocppscope.render import times
+from ocppscope.render import times, tls
 from ocppscope.render.wiretext import clip, columns, visible, visible_bytes
 
 if TYPE_CHECKING:
@@ -68,7 +69,18 @@ def body(log: TextFormat, event: object) -> str | None:
             return _unanswered(log, event)
         case PacketComment():
             return _comment(log, event)
+        case TlsConnection():
+            return _encrypted(log, event)
     return None
+
+
+def _encrypted(log: TextFormat, event: TlsConnection) -> str | None:
+    """A TLS connection without keys; with them, its content has its lines."""
+    if event.decrypted:
+        return None
+    colour = log.style.palette.odd if tls.has_failed(event) else ""
+    words = f"{event.flow}, {tls.words_of(event)}"
+    return _line(log, -1, None, "TLS", words, colour) + log.problem_lines(event.problems)
 
 
 def _comment(log: TextFormat, event: PacketComment) -> str:

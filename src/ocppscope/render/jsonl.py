@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -31,6 +31,12 @@ from ocppscope.model import (
     TlsConnection,
 )
 from ocppscope.render.formats import KINDS, SIDES, UNKNOWN, Known, known
+from ocppscope.tlsnames import suite_name, version_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
 
 MAX_READ = 1 << 18
 """Bytes of a message that are decoded or laid out for a human reader; of a longer one the beginning is shown."""
@@ -183,6 +189,52 @@ class ConnectionRow(Struct, frozen=True, kw_only=True):
     upgrade: Upgrade | None
 
 
+class TlsHello(Struct, frozen=True, kw_only=True):
+    """What the client offered."""
+
+    server_name: str
+    versions: tuple[str, ...]
+    suites: tuple[str, ...]
+    alpn: tuple[str, ...]
+
+
+class TlsChoice(Struct, frozen=True, kw_only=True):
+    """What the server chose."""
+
+    version: str
+    suite: str
+    alpn: str
+    compression: int
+
+
+class TlsRow(Struct, frozen=True, kw_only=True):
+    """A TLS connection, as far as it shows without keys."""
+
+    time_ns: int
+    station: str
+    client: str
+    server: str
+    decrypted: bool
+    opened_ns: int
+    closed_ns: int | None
+    closed_by: str | None
+    close_how: str
+    hello: TlsHello | None
+    chosen: TlsChoice | None
+    hello_retry: bool
+    resumed: bool
+    plain_reply: str
+    certificates: dict[str, tuple[str, ...]]
+    certificate_requested: bool
+    alerts: tuple[dict[str, object], ...]
+    handshake_ns: int | None
+    application_ns: dict[str, int | None]
+    payload_bytes: dict[str, int]
+    quiets: dict[str, tuple[dict[str, int], ...]]
+    lost_bytes: dict[str, int]
+    problems: tuple[Problem, ...]
+
+
 class JsonlFormat:
     """`--format jsonl`: a JSON object a line."""
 
@@ -240,7 +292,9 @@ class JsonlFormat:
             return _typed("closed", connection_row(event.connection, event.time_ns))
         if isinstance(event, Message):
             return self.message(event)
-        if isinstance(event, ConnectAttempt | TlsConnection):
+        if isinstance(event, TlsConnection):
+            return _typed("tls", tls_row(event))
+        if isinstance(event, ConnectAttempt):
             return None
         station = self._known.get(event.connection, UNKNOWN).station
         return _typed(*_small_row(event, station))
@@ -305,6 +359,71 @@ def _by_side(counts: tuple[int, int]) -> dict[str, int]:
 
 def _upgrade(handshake: Handshake) -> Upgrade:
     return Upgrade(**{name: getattr(handshake, name) for name in Upgrade.__struct_fields__})
+
+
+PEERS = ("client", "server")
+"""By side, where nobody knows whether they speak OCPP."""
+
+
+def tls_row(tls: TlsConnection) -> TlsRow:
+    """A TLS connection as it is written in jsonl."""
+    hello, chosen = tls.client_hello, tls.server_hello
+    return TlsRow(
+        time_ns=tls.time_ns,
+        station="",
+        client=str(tls.flow.client),
+        server=str(tls.flow.server),
+        decrypted=tls.decrypted,
+        opened_ns=tls.opened_ns,
+        closed_ns=tls.closed_ns,
+        closed_by=None if tls.closed_by is None else PEERS[tls.closed_by],
+        close_how=tls.close_how,
+        hello=None
+        if hello is None
+        else TlsHello(
+            server_name=hello.server_name,
+            versions=tuple(map(version_name, hello.versions)),
+            suites=tuple(map(suite_name, hello.suites)),
+            alpn=hello.alpn,
+        ),
+        chosen=None
+        if chosen is None
+        else TlsChoice(
+            version=version_name(chosen.version),
+            suite=suite_name(chosen.suite),
+            alpn=chosen.alpn,
+            compression=chosen.compression,
+        ),
+        hello_retry=tls.hello_retry,
+        resumed=tls.resumed,
+        plain_reply=tls.plain_reply.value,
+        certificates=_by_peer([tuple(base64.b64encode(one).decode() for one in chain) for chain in tls.certificates]),
+        certificate_requested=tls.certificate_requested,
+        alerts=tuple(
+            {"time_ns": one.time_ns, "from": PEERS[one.side], "level": one.level, "description": one.description}
+            for one in tls.alerts
+        ),
+        handshake_ns=tls.handshake_ns,
+        application_ns=_by_peer(tls.application_ns),
+        payload_bytes=_by_peer(tls.payload_bytes),
+        quiets=_by_peer(
+            [
+                tuple({"time_ns": now, "bytes": size, "quiet_ns": quiet} for now, size, quiet in one.latest)
+                for one in tls.rhythm
+            ]
+        ),
+        lost_bytes=_by_peer(tls.lost_bytes),
+        problems=tls.problems,
+    )
+
+
+def tls_line(tls: TlsConnection) -> str:
+    """A whole line for a TLS connection, outside of a log."""
+    return object_line("tls", -1, tls_row(tls))
+
+
+def _by_peer(values: Sequence[T]) -> dict[str, T]:
+    return dict(zip(PEERS, values, strict=True))
 
 
 def object_line(kind: str, connection: int, row: Struct, **more: object) -> str:

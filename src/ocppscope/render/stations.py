@@ -1,14 +1,15 @@
 """The report of stations: who connected, with what, how often, and how each connection ended.
 
-`Stations` is fed with events and keeps a few words a connection; the functions below turn it into text or jsonl.
+TLS connections that nobody can look into stand below them, as far as they may concern OCPP. `Stations` is fed with
+events and keeps a few words a connection; the functions below turn it into text or jsonl.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, Kind, Message
-from ocppscope.render import eventlines, handshake, jsonl, summary, times
+from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, Kind, Message, TlsConnection
+from ocppscope.render import eventlines, handshake, jsonl, summary, times, tls
 from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.wiretext import clip, columns, pad, visible
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ocppscope.model import Connection, Event
 
 MAX_IDENTITY = 48
+MAX_TLS = 1024
+"""TLS connections that are kept; of more, the first ones."""
 
 
 class Sieve(Protocol):
@@ -49,6 +52,8 @@ class Stations:
     def __init__(self, sieve: Sieve | None = None) -> None:
         self._entries: dict[int, Entry] = {}
         self._sieve = sieve
+        self._tls: list[TlsConnection] = []
+        self._more_tls = 0
         self.messages = 0
 
     @property
@@ -57,6 +62,25 @@ class Stations:
         if self._sieve is None:
             return self._entries
         return {number: entry for number, entry in self._entries.items() if entry.passed}
+
+    @property
+    def tls(self) -> list[TlsConnection]:
+        """The TLS connections that may concern OCPP, in order of their first packet; with a filter none.
+
+        Beside OCPP in the clear these are the ones of its hosts; where there is none, those of clients that do not
+        offer HTTP/2 as browsers do; or all, if there are no others.
+        """
+        if self._sieve is not None:
+            return []
+        hosts = {end.address for entry in self._entries.values() for end in entry.connection.flow}
+        found = [one for one in self._tls if tls.may_be_ocpp(one, hosts)]
+        found = found if found or self._entries else self._tls
+        return sorted(found, key=lambda one: (one.opened_ns, one.first_packet))
+
+    @property
+    def other_tls(self) -> int:
+        """How many TLS connections there were besides."""
+        return len(self._tls) + self._more_tls - len(self.tls) if self._sieve is None else 0
 
     def take(self, batch: Batch) -> None:
         """The next events."""
@@ -89,6 +113,10 @@ class Stations:
             self._problems(event.connection, len(event.problems))
         elif isinstance(event, ConnectionOpened | ConnectionClosed):
             self._connection(event.connection)
+        elif isinstance(event, TlsConnection) and len(self._tls) < MAX_TLS:
+            self._tls.append(event)
+        elif isinstance(event, TlsConnection):
+            self._more_tls += 1
 
     def _connection(self, connection: Connection) -> None:
         entry = self._entries.get(connection.number)
@@ -129,6 +157,20 @@ def text(stations: Stations, palette: Palette = PLAIN, width: int = 0) -> Iterat
         yield f"{palette.bold}{name}{palette.off}  {words}\n"
         for entry in entries:
             yield from _connection_lines(entry, palette, width)
+    yield from _tls_lines([one for one in stations.tls if not one.decrypted], stations.other_tls, palette, width)
+
+
+def _tls_lines(found: list[TlsConnection], others: int, palette: Palette, width: int) -> Iterator[str]:
+    if found:
+        words = f"{len(found):,} encrypted connection{'s' * (len(found) > 1)}; --handshake shows more of them"
+        yield f"{palette.bold}TLS{palette.off}  {clip(words, max(width - 5, 0)) if width else words}\n"
+        yield from (tls.line(one, palette, width) for one in found)
+        yield from _other_tls(others, palette)
+
+
+def _other_tls(count: int, palette: Palette) -> Iterator[str]:
+    if count:
+        yield f"  {palette.dim}and {count:,} TLS connections that seem to be no OCPP{palette.off}\n"
 
 
 def _station_words(entries: list[Entry]) -> str:
@@ -191,16 +233,20 @@ def _counts(connection: Connection) -> Iterator[str]:
 
 
 def negotiations(stations: Stations, palette: Palette = PLAIN, width: int = 0) -> Iterator[str]:
-    """The upgrade of each connection, header by header."""
+    """The upgrade of each connection, header by header; then the handshakes of TLS."""
     for entry in stations.entries.values():
         yield from handshake.lines(entry.connection, palette, width)
+    for one in stations.tls:
+        yield from tls.lines(one, palette, width)
+    if stations.tls:
+        yield from _other_tls(stations.other_tls, palette)
 
 
 # --- jsonl ------------------------------------------------------------------------------------------------------
 
 
 def rows(stations: Stations) -> Iterator[str]:
-    """A JSON object a connection; see docs/jsonl.md."""
+    """A JSON object a connection, then one for each TLS connection; see docs/jsonl.md."""
     for number, entry in stations.entries.items():
         connection = entry.connection
         vendor, model, firmware, serial = entry.identity
@@ -214,3 +260,5 @@ def rows(stations: Stations) -> Iterator[str]:
             serial=serial,
             message_problems=entry.problems,
         )
+    for one in stations.tls:
+        yield jsonl.tls_line(one)

@@ -32,7 +32,8 @@ class Action(NamedTuple):
     footer: bool = False
 
 
-MOVE, FIND, LOOK, MARK, SHARE, PROGRAM = "Move", "Find", "Look", "Marks and notes", "Copy and save", "Program"
+MOVE, FIND, LOOK, MARK, SHARE = "Move", "Find", "Look", "Marks and notes", "Copy and save"
+PROXY, PROGRAM = "Proxy", "Program"
 
 _LISTS = (MESSAGES, LADDER)
 
@@ -133,6 +134,7 @@ _TABLE = (
     Action("time_format", ("T",), "time", "The next time format.", LOOK, _LISTS),
     Action("columns", ("f10",), "columns", "Choose the columns.", LOOK, (MESSAGES,), footer=True),
     Action("follow", ("F",), "follow", "Stay at the newest message.", LOOK, (MESSAGES,)),
+    Action("pause", ("p",), "pause", "Let the screen stand still while messages keep coming; go on.", LOOK),
     Action("theme", ("ctrl+t",), "theme", "The next theme: dark, light, without colours.", LOOK),
     # --- Look: ladder, stations, findings, transactions, timing
     Action(
@@ -260,6 +262,14 @@ _TABLE = (
         footer=True,
     ),
     Action("save_ladder", ("s",), "save ladder", "Save the ladder: .txt, .md or .mmd (Mermaid).", SHARE, (LADDER,)),
+    # --- Proxy
+    Action("intercept", ("I",), "hold", "Type a filter: messages that pass it are held.", PROXY),
+    Action("show_held", ("i",), "held", "The messages that are held: look, edit, send on, drop.", PROXY),
+    Action("forward", ("a",), "send on", "Send the message on that has been held the longest.", PROXY),
+    Action("forward_all", ("A",), "send all on", "Send everything on that is held.", PROXY),
+    Action("drop", ("X",), "drop", "Drop the message that has been held the longest.", PROXY),
+    Action("inject", ("C",), "new CALL", "Send a CALL of your own to a station or to its CSMS.", PROXY),
+    Action("show_links", ("c",), "connections", "The connections through the proxy; end one.", PROXY),
     # --- Program
     Action("command", (":",), "command", "Type a row number, @filter or the name of an action.", PROGRAM),
     Action("notices", ("!",), "notices", "What was noticed while the capture was read.", PROGRAM),

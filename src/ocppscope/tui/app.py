@@ -30,6 +30,7 @@ from ocppscope.tui.marking import Marking
 from ocppscope.tui.messages import MessagesView
 from ocppscope.tui.moving import Moving
 from ocppscope.tui.prompt import Prompt
+from ocppscope.tui.proxying import InterceptBar, Proxying
 from ocppscope.tui.safety import ControlFilter, told
 from ocppscope.tui.screens import ColumnsScreen, HelpScreen, NoticesScreen
 from ocppscope.tui.seek import among
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 DETAIL_AFTER = 0.04
 """Seconds for which the cursor has to rest before its details are shown."""
+LIVE_EVERY = 0.5
+"""Seconds between two looks at how a recording goes, even if nothing comes."""
 MAX_COUNT = 10**12
 """The largest number before a key."""
 _WITH_DETAIL = (MESSAGES, LADDER)
@@ -70,6 +73,7 @@ class Scope(App[None]):
 
     CSS = """
     Screen { background: $background; }
+    HeldScreen, LinksScreen { background: $background 50%; }
     #body { height: 1fr; layout: vertical; }
     #body.right { layout: horizontal; }
     #views { height: 1fr; width: 1fr; }
@@ -89,10 +93,12 @@ class Scope(App[None]):
         self.shown: Rows | None = None  # what the filter left; None: everything
         self.moving, self.finding = Moving(self), Finding(self)
         self.marking, self.sharing = Marking(self), Sharing(self)
+        self.proxying = Proxying(self)
         mine = self.settings
         self.messages = MessagesView(session, names=mine.columns, clock=mine.time, slow_ns=mine.slow_ns)
         self.detail = DetailPane(session)
         self.bar = FilterBar(session.store, self.settings.filters)
+        self.proxying.bar = InterceptBar(session.store, self.settings.filters)
         self.prompt = Prompt()
         self._filter_text = filter_text
         self._tabs = TabBar(session.title)
@@ -103,6 +109,8 @@ class Scope(App[None]):
         self._stale: set[str] = set()  # views that have not been told of the latest rows
         self._pending = False  # a message is on its way that the store has grown
         self._finished = False
+        self._paused_at: int | None = None  # rows there were when the screen was made to stand still
+        self._looked_at: tuple[str, ...] = ()  # notices that were shown
         self._timer: Timer | None = None
         self._pressed = self._bind()
         for one in LOOKS.values():
@@ -114,6 +122,9 @@ class Scope(App[None]):
     def compose(self) -> ComposeResult:
         """The parts."""
         yield self._tabs
+        yield self.proxying.line
+        assert self.proxying.bar is not None
+        yield self.proxying.bar
         yield self.bar
         with Container(id="body"):
             with ContentSwitcher(initial=MESSAGES, id="views"):
@@ -166,6 +177,11 @@ class Scope(App[None]):
         if self._filter_text:
             self.say(self.finding.use_text(self._filter_text))
         self.session.start(self._changed)
+        if self.session.progress().recording:
+            self.messages.following = True
+            self.messages.wait_for(self.proxying.waiting or "Waiting for messages.")
+            self.set_interval(LIVE_EVERY, self._tell)
+        self.proxying.begin()
         self._tell()
 
     def on_unmount(self) -> None:
@@ -178,6 +194,7 @@ class Scope(App[None]):
     def on_resize(self) -> None:
         """Another place for the details, perhaps."""
         self.moving.arrange()
+        self.proxying.look()
         self._tell()
 
     # --- the session ------------------------------------------------------------------------------------------------
@@ -196,16 +213,43 @@ class Scope(App[None]):
             self.session.notes.adopt(self.session.store)
         self.finding.grown(finished=finished and not self._finished)
         self._finished = finished
-        self._stale = set(VIEWS) - {self.view}
-        self.show.grown()
-        self._tell()
+        self._renew()
 
     def show_rows(self, rows: Rows | None) -> None:
         """The filter left these."""
         self.shown = rows
-        self._stale = set(VIEWS) - {self.view}
-        self.show.show_rows(rows)
+        self._renew(rows_only=True)
+
+    def _renew(self, *, rows_only: bool = False) -> None:
+        """Shows what there is now, unless the screen stands still."""
+        self._stale = set(VIEWS)
+        if self._paused_at is None:
+            self._stale.discard(self.view)
+            if rows_only:
+                self.show.show_rows(self.shown)
+            else:
+                self.show.grown()
         self._tell()
+
+    def do_pause(self, count: int | None) -> str:
+        """Stands still, or goes on."""
+        del count
+        if self._paused_at is None and self.session.progress().done:
+            return "Nothing more is coming."
+        if self._paused_at is None:
+            self._paused_at = len(self.session.store)
+        else:
+            self.go_on()
+        self._tell()
+        return ""
+
+    def go_on(self) -> None:
+        """The screen does not stand still any more."""
+        if self._paused_at is not None:
+            self._paused_at = None
+            self._stale = set(VIEWS) - {self.view}
+            self.show.grown()
+            self.show.show_rows(self.shown)
 
     def show_tab(self, view: str) -> None:
         """Another tab; it learns first what it has missed."""
@@ -216,7 +260,10 @@ class Scope(App[None]):
             self._stale.discard(view)
             self.show.grown()
             self.show.show_rows(self.shown)
-        if before != view and self.row is not None and view in _WITH_DETAIL:
+            if self._paused_at is not None:
+                self._paused_at = len(self.session.store)
+        is_following = view == MESSAGES and self.messages.following
+        if before != view and self.row is not None and view in _WITH_DETAIL and not is_following:
             self.show.go_to(self.row)
         self.moving.arrange()
         self.focus_view()
@@ -313,6 +360,14 @@ class Scope(App[None]):
         self.bar.set_text(applied.text if applied is not None else "")
         self.focus_view()
 
+    def on_intercept_bar_applied(self, event: InterceptBar.Applied) -> None:
+        """Enter in the bar of what is held."""
+        self.say(self.proxying.use(event))
+
+    def on_intercept_bar_left(self) -> None:
+        """Escape there."""
+        self.proxying.shut()
+
     def on_tab_bar_chosen(self, event: TabBar.Chosen) -> None:
         """A tab was clicked."""
         self.show_tab(event.view)
@@ -365,7 +420,7 @@ class Scope(App[None]):
         if action.views and self.view not in action.views:
             self.say(f"“{action.label}” works in {', '.join(one.capitalize() for one in action.views)}.")
             return
-        doers = (self.show, self, self.moving, self.finding, self.marking, self.sharing)
+        doers = (self.show, self, self.moving, self.finding, self.marking, self.sharing, self.proxying)
         do = next(found for doer in doers if (found := getattr(doer, f"do_{name}", None)) is not None)
         self.say(do(count) or "")
 
@@ -378,9 +433,9 @@ class Scope(App[None]):
         """Brings the lines at the bottom up to date."""
         if not self._status.is_attached:
             return
-        store, width = self.session.store, self.size.width
+        store, width, progress = self.session.store, self.size.width, self.session.progress()
         status = Status(
-            self.session.progress(),
+            progress,
             shown=len(store) - store.first if self.shown is None else len(self.shown),
             rows=len(store),
             evicted=store.first,
@@ -390,9 +445,19 @@ class Scope(App[None]):
             waiting=self._letter[0] if self._letter else "",
             following=self.messages.following,
             told=self._told,
+            new=None if self._paused_at is None else len(store) - self._paused_at,
+            unseen=self._unseen(progress.notices),
+            is_brief=self.session.steering is not None,
         )
         self._status.say(status_line(status, width))
-        self._key_line.say(key_line(self.keys, self.view, width))
+        active = not self.proxying.is_passive
+        self._key_line.say(key_line(self.keys, self.view, width, is_active=active))
+
+    def _unseen(self, notices: tuple[str, ...]) -> int:
+        """How many notices nobody has looked at; the oldest may be gone where there are many."""
+        if notices == self._looked_at:
+            return 0
+        return max(len(notices) - len(self._looked_at), 1) if notices else 0
 
     # --- actions of the program -------------------------------------------------------------------------------------
 
@@ -408,6 +473,7 @@ class Scope(App[None]):
         notices = self.session.progress().notices
         if not notices:
             return "There is nothing to say of the capture."
+        self._looked_at = notices
         self.push_screen(NoticesScreen(notices))
         return ""
 

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
     from ocppscope.tui.session import Progress
 
+NOT_RECORDING = "NOT RECORDING"
+"""How a recorder begins to say that it writes nothing."""
 FIRST = ("help", "quit")
 """What is told even where little fits."""
+STEERING = ("intercept", "show_held", "inject")
+"""What is told next where a proxy can be steered."""
 
 
 class TabBar(Widget):
@@ -89,6 +93,9 @@ class Status(NamedTuple):
     following: bool = False
     lost: int = 0
     told: str = ""
+    new: int | None = None  # rows that came since the screen stands still; None: it does not
+    unseen: int = 0  # notices that nobody has looked at
+    is_brief: bool = False  # another line says how the recording goes
 
 
 def status_line(status: Status, width: int) -> Line:
@@ -101,29 +108,49 @@ def status_line(status: Status, width: int) -> Line:
     parts.append((Span(_rows(status)),))
     if status.filtering:
         parts.append((Span(status.filtering, Style.WARNING),))
-    parts.append((Span(_reading(status.progress), Style.GOOD),))
-    if status.following:
+    if status.new is not None:
+        parts.append((Span(f"paused, {status.new:,} new", Style.MARK),))
+    elif status.following:
         parts.append((Span("following", Style.MARK),))
+    if NOT_RECORDING in status.progress.recording:
+        parts.insert(0, (Span(NOT_RECORDING, Style.ERROR),))
+    parts += _noticed(status)
+    parts.append((Span(_reading(status), Style.GOOD),))
     if status.evicted:
         parts.append((Span(f"{status.evicted:,} older rows are gone", Style.WARNING),))
     if status.lost:
         parts.append((Span(f"! {status.lost:,} bytes missing in the capture", Style.WARNING),))
     if status.progress.trouble:
         parts.insert(0, (Span(f"✗ {told(status.progress.trouble)}", Style.ERROR),))
-    if status.progress.notices:
-        more = f" (! shows {len(status.progress.notices)})" if len(status.progress.notices) > 1 else ""
-        parts.append((Span(f"note: {told(status.progress.notices[0])}{more}", Style.DIM),))
     joined = styled.join([one for one in parts if styled.width(one)], Span(" · ", Style.DIM))
     return styled.clip((Span(" "), *joined), width)
 
 
+def _noticed(status: Status) -> list[Line]:
+    """The newest notice while something is recorded, until it was looked at; else the first one."""
+    notices = status.progress.notices
+    if not notices or (status.progress.recording and not status.unseen):
+        return []
+    if status.progress.recording:
+        more = f" (! shows {status.unseen:,})" if status.unseen > 1 else " (!)"
+        return [(Span(f"note{more}: {told(notices[-1])}", Style.WARNING),)]
+    more = f" (! shows {len(notices)})" if len(notices) > 1 else ""
+    return [(Span(f"note: {told(notices[0])}{more}", Style.DIM),)]
+
+
 def _rows(status: Status) -> str:
     kept = status.rows - status.evicted
+    if not status.rows and status.progress.recording:
+        return "no messages came" if status.progress.done else "waiting for messages"
     count = f"{kept:,} messages" if status.shown == kept else f"{status.shown:,} of {kept:,} messages"
     return count if status.row is None else f"row {status.row:,} · {count}"
 
 
-def _reading(progress: Progress) -> str:
+def _reading(status: Status) -> str:
+    progress = status.progress
+    if progress.recording:
+        ended = "ended: " if progress.done else ""
+        return f"{ended}{told(progress.recording)}" if ended or not status.is_brief else ""
     if progress.done:
         return ""
     size = f"{progress.read / 1e6:,.0f} MB"
@@ -132,10 +159,12 @@ def _reading(progress: Progress) -> str:
     return f"reading, {size}" if progress.read else "reading"
 
 
-def key_line(keys: Mapping[str, tuple[str, ...]], view: str, width: int) -> Line:
-    """The keys that one should know, as many as fit."""
+def key_line(keys: Mapping[str, tuple[str, ...]], view: str, width: int, *, is_active: bool = False) -> Line:
+    """The keys that one should know, as many as fit; `is_active`: there is a proxy that can hold messages."""
     spans: list[Span] = [Span(" ")]
-    wanted = [ACTIONS[name] for name in FIRST] + [one for one in ACTIONS.values() if one.footer]
+    wanted = [ACTIONS[name] for name in (*FIRST, *(STEERING if is_active else ()))] + [
+        one for one in ACTIONS.values() if one.footer
+    ]
     for action in wanted:
         if not keys.get(action.id) or (action.views and view not in action.views):
             continue

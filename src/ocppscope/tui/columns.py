@@ -107,7 +107,8 @@ def layout(names: Sequence[str], width: int, time_width: int = 12, station_width
     widths["time"] = time_width
     widths["station"] = max(min(station_width, MAX_STATION_NARROW if narrow else MAX_STATION), len("Station"))
     least = LEAST_SUMMARY if has_summary else 0
-    while len(chosen) > 1 and sum(widths[one.name] + 1 for one in chosen) + least > width:
+    fewest = 0 if has_summary else 1
+    while len(chosen) > fewest and sum(widths[one.name] + 1 for one in chosen) + least > width:
         worst = max(one.rank for one in chosen)
         chosen.remove([one for one in chosen if one.rank == worst][-1])
     parts = [(one, widths[one.name]) for one in chosen]

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from ocppscope.render import styled
 from ocppscope.render.styled import EMPTY, Line, Span, Style
 from ocppscope.store.places import GoneError
-from ocppscope.tui import pages
+from ocppscope.tui import packet, pages
 from ocppscope.tui.pages import PAGES, Branch, Item
 from ocppscope.tui.theme import look, strip
 from ocppscope.tui.virtual import VirtualList
@@ -136,6 +136,9 @@ class DetailPane(Vertical):
         self.titles = PageTitles()
         self.list = PageList()
         self.facts = Facts()
+        self.packets = packet.Packets(
+            session.dissector, lambda work: self.run_worker(work, thread=True, group="packet", exit_on_error=False)
+        )
 
     def compose(self) -> ComposeResult:
         """The parts."""
@@ -169,7 +172,9 @@ class DetailPane(Vertical):
         store = self.session.store
         try:
             message = store.message(row)
-            subject = pages.Subject(self.session, row, message, store.connections.get(message.connection))
+            self.packets.look(message if self.page == packet.TITLE else None, self.post_message)
+            connection = store.connections.get(message.connection)
+            subject = pages.Subject(self.session, row, message, connection, self.packets)
             self.list.set_items(PAGES[self.page](subject, width))
         except GoneError as gone:
             self.list.set_items([(styled.wire(str(gone), Style.DIM),)])
@@ -177,7 +182,7 @@ class DetailPane(Vertical):
 
     def on_resize(self) -> None:
         """Lines are wrapped anew."""
-        if self.page in ("Raw", "Connection", "Frames"):
+        if self.page in ("Raw", "Connection", "Frames", packet.TITLE):
             self.call_after_refresh(lambda: self.show(self.row))
 
     def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
@@ -191,9 +196,38 @@ class DetailPane(Vertical):
         self.toggle()
 
     def toggle(self) -> None:
-        """Opens or shuts what is under the cursor."""
-        if self.list.items:
+        """Opens or shuts what is under the cursor; reads a packet that was not."""
+        if self.page == packet.TITLE:
+            self._read_packet()
+        elif self.list.items:
             self.list.toggle(self.list.cursor)
+
+    def _read_packet(self) -> None:
+        if self.row is None:
+            return
+        try:
+            numbers = self.session.store.message(self.row).packets
+        except GoneError:
+            return
+        if numbers and self.packets.ask(numbers[-1], self.post_message):
+            self.show(self.row)
+
+    def on_packet_read(self, event: packet.PacketRead) -> None:
+        """Wireshark's word on a packet is there."""
+        event.stop()
+        if self.page == packet.TITLE:
+            self.show(self.row)
+
+    def cancel(self) -> bool:
+        """Ends the reading of a packet; False if there is none."""
+        if not self.packets.cancel(by_user=True):
+            return False
+        self.show(self.row)
+        return True
+
+    def on_unmount(self) -> None:
+        """Nobody waits for an answer any more."""
+        self.packets.cancel()
 
     def _tell(self) -> None:
         known = pages.facts(self.list.item, max(self.size.width, 20))

@@ -59,7 +59,7 @@ class Sign(Widget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: Line = (Span("   Filter ", Style.DIM),)
+        self.said: Line = ()
 
     def render_line(self, y: int) -> Strip:
         """One word."""
@@ -105,6 +105,9 @@ class FilterBar(Vertical):
     }
     """
 
+    WORD, NAME = "Filter", "filter"
+    EXAMPLE = "/ or F3: action == BootNotification and latency > 2s"
+
     class Applied(Message):
         """Enter was pressed."""
 
@@ -116,14 +119,13 @@ class FilterBar(Vertical):
         """Escape was pressed."""
 
     def __init__(self, store: Store, named: Mapping[str, str], history: History | None = None) -> None:
-        super().__init__(id="filter-bar")
+        super().__init__(id=f"{self.NAME}-bar")
         self._store = store
         self._named = named
         self.history = history or History()
-        self.input = FilterInput(
-            placeholder="/ or F3: action == BootNotification and latency > 2s", select_on_focus=False, id="filter"
-        )
+        self.input = FilterInput(placeholder=self.EXAMPLE, select_on_focus=False, id=self.NAME)
         self.sign = Sign()
+        self._mark(" ", Style.DIM)
         self.below = Below()
         self.verdict = Verdict(None)
         self._offers: list[Suggestion] = []
@@ -161,12 +163,15 @@ class FilterBar(Vertical):
         """Says beside the line whether it is understood."""
         self.verdict = verdict(text, self._named)
         if not text.strip():
-            self.sign.said = (Span("   Filter ", Style.DIM),)
+            self._mark(" ", Style.DIM)
         elif self.verdict.filter is not None:
-            self.sign.said = (Span(" ✓ Filter ", Style.GOOD),)
+            self._mark("✓", Style.GOOD)
         else:
-            self.sign.said = (Span(" ✗ Filter ", Style.ERROR),)
+            self._mark("✗", Style.ERROR)
         self.sign.refresh()
+
+    def _mark(self, sign: str, style: Style) -> None:
+        self.sign.said = (Span(f" {sign} {self.WORD:<6} ", style),)
 
     def _tell(self) -> None:
         self.below.tell([*self._complaint(), *self._offered()] if self.input.has_focus else [])

@@ -71,6 +71,7 @@ class Finding:
         if wanted is not None and wanted.is_empty:
             wanted = None
         self.applied, self._found = wanted, None
+        self._app.go_on()
         self._serial = self._filtering.run(wanted)
         if wanted is None:
             self._app.show_rows(None)

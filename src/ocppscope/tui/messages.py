@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from ocppscope.query.fields import Around
 from ocppscope.render import styled, times
-from ocppscope.render.styled import Line, Span, Style
+from ocppscope.render.styled import EMPTY, Line, Span, Style
 from ocppscope.store.notes import NO_NOTE
 from ocppscope.store.places import GoneError
 from ocppscope.tui import columns
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from textual import events
     from textual.app import ComposeResult
     from textual.strip import Strip
 
@@ -73,6 +74,7 @@ class MessageList(VirtualList):
         self.selected: set[int] = set()
         self.named = 0  # stations that the columns were fitted to
         self.severities = severities
+        self.scrolled = False  # by the wheel, away from the cursor perhaps
         self._layout = columns.Layout(())
         self._since = 0
 
@@ -112,6 +114,11 @@ class MessageList(VirtualList):
             low = self.index(int(amended.min()))
             if low < self.top + self.page and self.index(int(amended.max())) >= self.top:
                 self.refresh()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Whoever scrolls up wants to read. The list itself scrolls."""
+        del event
+        self.scrolled = True
 
     # --- drawing ----------------------------------------------------------------------------------------------------
 
@@ -214,6 +221,7 @@ class MessagesView(Moves, Vertical):
         Vertical.__init__(self, id="messages")
         self.session = session
         self.following = False
+        self._end = 0  # the line at which following left the cursor
         self.heading = Heading()
         self.list = MessageList(session, self._severities)
         self.list.names = names
@@ -233,23 +241,41 @@ class MessagesView(Moves, Vertical):
 
     def grown(self) -> None:
         """The store has more rows, or reading ended."""
+        if len(self.session.store):
+            self.list.empty = EMPTY
         empty = not self.list.count
+        self._has_left()
         if self.list.has_new_names:
             self.fit_columns()
         self.list.grown(finished=self.session.progress().done)
         if self.following:
-            self.list.move_to(self.list.count - 1)
+            self._go_to_end()
         elif empty and self.list.count:
             self.list.move_to(0)
 
     def show_rows(self, rows: Rows | None) -> None:
         """The filter left these; None is all."""
         empty = not self.list.count
+        self._has_left()
         self.list.set_rows(rows)
         if self.following:
-            self.list.move_to(self.list.count - 1)
+            self._go_to_end()
         elif empty and self.list.count:
             self.list.move_to(self.list.cursor)
+
+    def wait_for(self, sentence: str) -> None:
+        """Says what is waited for, until there are rows."""
+        self.list.empty = (Span("   "), styled.wire(sentence, Style.DIM, 300))
+
+    def _go_to_end(self) -> None:
+        self.list.scrolled = False
+        self.list.move_to(self.list.count - 1)
+        self._end = self.list.cursor
+
+    def _has_left(self) -> None:
+        """Whoever went up, or elsewhere, does not follow any more."""
+        if self.following and self.list.count and (self.list.cursor != self._end or self.list.scrolled):
+            self.following = False
 
     def go_to(self, row: int) -> None:
         """Puts the cursor on a row, or on the next one that is shown."""
@@ -267,6 +293,7 @@ class MessagesView(Moves, Vertical):
     def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
         """The details follow the cursor."""
         event.stop()
+        self._has_left()
         if event.index < self.list.count:
             self.post_message(RowChosen(self.list.row(event.index)))
 
@@ -280,7 +307,7 @@ class MessagesView(Moves, Vertical):
         del count
         self.following = not self.following
         if self.following:
-            self.list.move_to(self.list.count - 1)
+            self._go_to_end()
         return ""
 
     # --- what `Moves` asks ------------------------------------------------------------------------------------------

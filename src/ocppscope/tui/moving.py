@@ -102,7 +102,7 @@ class Moving:
         """One step back to the plain list."""
         del count
         app = self._app
-        if app.finding.cancel() or app.sharing.cancel():
+        if app.finding.cancel() or app.sharing.cancel() or app.detail.cancel():
             return "Cancelled."
         leave = getattr(app.show, "leave", None)
         if app.in_detail or app.focused is not app.target:

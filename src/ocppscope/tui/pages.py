@@ -16,6 +16,8 @@ from ocppscope.render.palette import PLAIN
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.tree import Node, Tree
 from ocppscope.render.wiretext import columns, visible
+from ocppscope.tui import packet
+from ocppscope.tui.acting import acts
 from ocppscope.tui.columns import SPECIAL, words
 from ocppscope.tui.seek import exchange
 from ocppscope.tui.severity import SIGNS, of_problems, of_verdicts
@@ -58,6 +60,7 @@ class Subject(NamedTuple):
     row: int
     message: Message
     connection: Connection | None
+    packets: packet.Packets = packet.NOTHING
 
 
 def _label(name: str, *spans: Span) -> Line:
@@ -174,6 +177,7 @@ def json_page(subject: Subject, width: int) -> list[Item]:
     items += [one for one in (ending(subject.message),) if one]
     items += problems(subject)
     items += findings(subject)
+    items += acts(subject)
     note = subject.session.notes.of(subject.message) if subject.session.notes else None
     if note is not None and (note.mark or note.note):
         items.append(
@@ -263,6 +267,14 @@ def _packets(message: Message, width: int) -> list[Item]:
     return [_label("packets" if not at else "", Span(piece)) for at, piece in enumerate(pieces)]
 
 
+def packet_page(subject: Subject, width: int) -> list[Item]:
+    """What Wireshark says of the message's last packet."""
+    items: list[Item] = [head(subject)]
+    for text, style in subject.packets.said(subject.message):
+        items += [(Span(piece, style),) for piece in wrapped(text, width)]
+    return items
+
+
 def exchange_page(subject: Subject, width: int) -> list[Item]:
     """All messages of the exchange, in order."""
     store = subject.session.store
@@ -275,7 +287,7 @@ def exchange_page(subject: Subject, width: int) -> list[Item]:
         items.append(
             (mark, Span(f"row {row:,}  {times.stamp(message.time_ns)}  ", Style.DIM), *head(part)),
         )
-        items += [(Span("    "), *line) for line in (ending(message), *problems(part), *findings(part)) if line]
+        items += [(Span("    "), *line) for line in _known(part) if line]
         told = styled.clip((Span(f"    {words(message)}", Style.PLAIN),), width)
         items.append(told)
     if len(rows) > MAX_PARTS:
@@ -283,6 +295,11 @@ def exchange_page(subject: Subject, width: int) -> list[Item]:
     if len(rows) == 1:
         items.append((Span("No other message of this exchange is known.", Style.DIM),))
     return items
+
+
+def _known(part: Subject) -> list[Line]:
+    """What is known of a message of an exchange."""
+    return [ending(part.message), *problems(part), *findings(part), *acts(part)]
 
 
 def connection_page(subject: Subject, width: int) -> list[Item]:
@@ -347,6 +364,7 @@ PAGES: Mapping[str, Callable[[Subject, int], list[Item]]] = MappingProxyType(
         "Exchange": exchange_page,
         "Connection": connection_page,
         "Fields": fields_page,
+        packet.TITLE: packet_page,  # last, since it starts a program
     }
 )
 """Pages by their titles, in order."""

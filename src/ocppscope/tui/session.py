@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ocppscope.render.tree import Facts
     from ocppscope.store.notes import Notes
     from ocppscope.store.store import Store
+    from ocppscope.tui.packet import Dissector
 
 
 class Progress(NamedTuple):
@@ -52,6 +53,10 @@ class Session(Protocol):
     @property
     def steering(self) -> Steering | None:
         """The proxy between the station and the CSMS; None where there is none."""
+
+    @property
+    def dissector(self) -> Dissector | None:
+        """Who can say what is in a packet; None where packets cannot be read again."""
 
     def describe(self, version: Version, action: str, response: bool) -> Callable[[str], Facts | None] | None:
         """What the schema says of the elements of a payload, by JSON pointer; None if no schema covers it."""

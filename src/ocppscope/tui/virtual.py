@@ -62,6 +62,7 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         self.count = 0
         self.cursor = 0
         self.has_cursor = has_cursor
+        self.empty: Line = EMPTY  # what is said where there are no lines
         self._drawn: dict[tuple[int, int, int], Strip] = {}
         self._version = 0
 
@@ -158,7 +159,8 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
     def _draw(self, index: int, width: int, *, under: bool) -> Strip:
         drawn = look(self.app.theme)
         if index >= self.count:
-            return Strip.blank(width, drawn.base)
+            said = self.empty if not self.count and index == 1 else EMPTY
+            return strip(said, width, drawn) if said else Strip.blank(width, drawn.base)
         over = (drawn.cursor if self.has_focus else drawn.resting) if under else None
         return strip(self.line(index, width), width, drawn, over)
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_TRIAL_BYTES = 32 << 10
 """Bytes of a direction in which WebSocket frames with OCPP must show up, when the upgrade was not captured."""
+MAX_LOST = 1 << 40
+"""Stands for a gap of unknown size: no frame goes on behind it."""
 MAX_TORN = 8
 """Gaps remembered from before it is known what a connection carries."""
 MAX_FIRST_BYTES = 16
@@ -72,7 +74,7 @@ class Listener(Protocol):
     def control(self, side: Side, control: Control) -> None:
         """A control frame."""
 
-    def lost(self, side: Side, count: int, time_ns: int, why: str) -> None:
+    def lost(self, side: Side, count: int | None, time_ns: int, why: str) -> None:
         """Bytes of a direction that are not in the capture."""
 
     def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
@@ -162,6 +164,18 @@ class ConnectionObserver:
             self._trial[direction].restart()
         elif self.tls is not None:
             self.tls.gap(direction, lost, time_ns, why)
+
+    def torn(self, direction: int, lost: int | None, time_ns: int, why: str) -> None:
+        """As `gap`, where nobody may know how much is missing."""
+        if lost is not None:
+            self.gap(direction, lost, time_ns, why)
+        elif self.phase is Phase.WEBSOCKET:
+            self.listener.lost(self.side(direction), None, time_ns, why)
+            reader = self.readers[direction]
+            if reader is not None:
+                reader.gap(MAX_LOST, time_ns)
+        else:
+            self.gap(direction, 1, time_ns, why)
 
     def problem(self, direction: int, problem: Problem, time_ns: int) -> None:
         """An oddity of the TCP layer."""

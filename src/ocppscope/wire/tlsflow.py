@@ -46,6 +46,8 @@ MAX_BEATS = 24
 """Segments that broke a quiet of which time and size are kept, of each direction; the latest ones."""
 QUIET_NS = 1_000_000_000
 """How long a direction says nothing before that is a quiet."""
+FOREVER_NS = 1 << 63
+"""No quiet is as long; only clocks that are wrong say so."""
 MIN_SPEECH = 8
 """Bytes of a segment that says something: more than a probe of TCP, no less than the smallest record."""
 MAX_FLIGHT = 4
@@ -288,8 +290,9 @@ class Rhythm:
         """A segment with payload."""
         if size < MIN_SPEECH:
             return
-        if self.last_ns and now - self.last_ns >= QUIET_NS:
-            self.broken(size, now, now - self.last_ns)
+        quiet_ns = now - self.last_ns if self.last_ns else 0
+        if QUIET_NS <= quiet_ns < FOREVER_NS:
+            self.broken(size, now, quiet_ns)
         self.last_ns = now
 
     def said_many(self, sizes: Ints, now: Ints) -> None:

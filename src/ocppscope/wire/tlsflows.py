@@ -167,6 +167,7 @@ class TlsFlows:
     def count(self, segments: Segments, slots: Ints, rows: Ints, time_ns: Ints) -> None:
         """Sums up a block's segments of settled connections; `slots` of all segments, `time_ns` of all packets."""
         self._summed.clear()
+        self._retell_reopened(segments, slots)
         if not len(rows):
             return
         slot = slots[rows]
@@ -190,8 +191,9 @@ class TlsFlows:
         way, octets, now = way[speaks], octets[speaks], now[speaks]
         if not len(way):
             return
-        quiet = now - self._spoke_ns[way] >= QUIET_NS
-        if (now[1:] < now[:-1]).any():  # then what is late may follow what is early
+        since = now - self._spoke_ns[way]
+        quiet = since >= QUIET_NS
+        if (since < 0).any() or (now[1:] < now[:-1]).any():  # time runs back: anything may follow a quiet
             quiet[:] = True
         if quiet.any():
             ways = np.zeros(len(self._spoke_ns), np.bool_)
@@ -208,12 +210,15 @@ class TlsFlows:
         before = np.concatenate(([0], now[:-1]))
         before[first] = self._spoke_ns[way[first]]
         quiets = now - before
-        for at in np.flatnonzero(quiets >= QUIET_NS).tolist():
-            rhythm = self.followed[int(way[at]) >> 1].rhythms[int(way[at]) & 1]
-            if before[at]:
-                rhythm.broken(int(octets[at]), int(now[at]), int(quiets[at]))
+        some = np.flatnonzero(quiets >= QUIET_NS)
+        columns = (column[some].tolist() for column in (way, octets, now, quiets, before))
+        followed = self.followed
+        for way_, size, time_ns, quiet_ns, known in zip(*columns, strict=True):
+            rhythm = followed[way_ >> 1].rhythms[way_ & 1]
+            if known:
+                rhythm.broken(size, time_ns, quiet_ns)
             else:
-                rhythm.said(int(octets[at]), int(now[at]))
+                rhythm.said(size, time_ns)
 
     def _sum(self, slot: int, flow: TlsFlow, segments: Segments, rows: Ints, time_ns: Ints) -> Ints:
         """Sums up a block's segments of one connection, up to its end; gives its FIN and RST, to look at later."""
@@ -238,6 +243,15 @@ class TlsFlows:
         flow.last_ns = int(time_ns[segments.packet[rows[-1]]])
         self._last_ns[slot] = 0
         return ends
+
+    def _retell_reopened(self, segments: Segments, slots: Ints) -> None:
+        """Of a connection with a SYN, more than its ends may be looked at in this block."""
+        opened = slots[(segments.flags & SYN) != 0]
+        for slot in dict.fromkeys(opened[self._table.state[opened] == flows.COUNTED].tolist()):
+            flow = self.followed[slot]
+            flow.last_ns = int(self._last_ns[slot]) or flow.last_ns
+            self._last_ns[slot] = 0
+            self._retell_spoken(slot, flow)
 
     def _retell_spoken(self, slot: int, flow: TlsFlow) -> None:
         """The flow itself knows when its directions spoke last."""

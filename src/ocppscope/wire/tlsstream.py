@@ -1,4 +1,4 @@
-"""Between the TCP assembler and the observer of a connection whose TLS keys may be known: ciphertext in, plaintext on.
+"""Between the TCP assembler and the observer of a connection whose TLS keys may be known.
 
     Assembler ──► TlsStream ──┬─► TlsReader   what TLS says in the clear
                               └─► Decryptor ──► ConnectionObserver   as if there were no TLS
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocppscope.model import Problem
+    from ocppscope.wire.connection import ConnectionObserver
     from ocppscope.wire.decrypt import Decryptor, PlainGap
-    from ocppscope.wire.tcp import Stream
     from ocppscope.wire.tlsflow import TlsReader
 
 
@@ -37,11 +37,12 @@ class TlsFeeder:
 class TlsStream:
     """Implements `tcp.Stream`. `reader` has the facts; `has_spoken`: something could be decrypted."""
 
-    __slots__ = ("_decryptor", "_inner", "feeders", "has_spoken", "reader")
+    __slots__ = ("_decryptor", "_ended", "_inner", "feeders", "has_spoken", "reader")
 
-    def __init__(self, inner: Stream, reader: TlsReader, decryptor: Decryptor) -> None:
+    def __init__(self, inner: ConnectionObserver, reader: TlsReader, decryptor: Decryptor) -> None:
         self._inner, self.reader, self._decryptor = inner, reader, decryptor
         self.has_spoken = False
+        self._ended = [False, False]
         self.feeders = TlsFeeder(self, 0), TlsFeeder(self, 1)
 
     @property
@@ -71,7 +72,20 @@ class TlsStream:
     def closed(self, direction: int, how: str, time_ns: int, packet: int) -> None:
         """See `tcp.Stream`."""
         self.reader.closed(direction, how, time_ns, packet)
+        self._ended[direction] = True
+        if how == "RST" or all(self._ended):
+            self.finish(time_ns)  # what still waits for keys came before this
         self._inner.closed(direction, how, time_ns, packet)
+
+    @property
+    def certificates(self) -> list[tuple[bytes, ...]]:
+        """Certificates that were encrypted (TLS 1.3), by direction, DER."""
+        return self._decryptor.certificates
+
+    def retry(self) -> None:
+        """There are more keys than before."""
+        if self._decryptor.waits:
+            self._pass_on(self._decryptor.retry())
 
     def finish(self, time_ns: int) -> None:
         """Nothing more will come, or be known."""
@@ -83,4 +97,4 @@ class TlsStream:
                 self.has_spoken = True
                 self._inner.data(piece.direction, piece.data, piece.time_ns, piece.packet)
             else:
-                self._inner.gap(piece.direction, piece.lost or 0, piece.time_ns, piece.why)
+                self._inner.torn(piece.direction, piece.lost, piece.time_ns, piece.why)

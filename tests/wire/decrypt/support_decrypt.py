@@ -89,11 +89,14 @@ def segments_of(capture: Path, secrets: Secrets | None = None) -> list[tuple[int
 Change = Callable[[list[Segment]], list[Segment]]
 
 
-def decrypted(capture: Path, secrets: Secrets, change: Change | None = None) -> list[Stream]:
-    """The connections of a capture, decrypted; `change` is made to the segments of each."""
+def decrypted(capture: Path, secrets: Secrets, change: Change | None = None, *, inside: bool = True) -> list[Stream]:
+    """The connections of a capture, decrypted; `change` is made to the segments of each.
+
+    `inside`: with the secrets that the capture holds.
+    """
     flows: dict[int, list[Segment]] = {}
     ports: dict[int, tuple[int, int]] = {}
-    for key, ends, segment in segments_of(capture, secrets):
+    for key, ends, segment in segments_of(capture, secrets if inside else None):
         flows.setdefault(key, []).append(segment)
         ports[key] = ends
     streams = []

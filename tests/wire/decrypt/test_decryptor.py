@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from support_decrypt import gaps, plain
 from support_openssl import PEM, V10, V12, V13, Record, Session, session
 
-from ocppscope.wire.decrypt import Decryptor, Plain, PlainGap, Secrets, decryptor
+from ocppscope.wire.decrypt import Decryptor, Plain, PlainGap, Secrets, waiting
+from ocppscope.wire.decrypt.rsa import ServerKey
 from ocppscope.wire.tcp import Assembler, Segment
 
 SUITES = {
@@ -406,7 +408,7 @@ def test_secrets_that_come_line_by_line():
 @pytest.mark.parametrize("name", ["1.3", "gcm", "chacha", "etm", "mte"])
 def test_what_waits_is_bounded(name, monkeypatch):
     """Of more, the oldest records are let go; the rest is read when the secrets come."""
-    monkeypatch.setattr(decryptor, "MAX_WAITING", 4000)
+    monkeypatch.setattr(waiting, "MAX_WAITING", 4000)
     talk = example(name, messages=60)
     known = Secrets(may_grow=True)
     reader = Decryptor(known)
@@ -418,12 +420,12 @@ def test_what_waits_is_bounded(name, monkeypatch):
     got = heard(found)
     assert 5 <= len(got) < 60
     assert got == texts(talk.records)[-len(got) :]
-    assert "until secrets come" in gaps(found)[0].why
+    assert "until there are secrets" in gaps(found)[0].why
     assert known.waiting == 0
 
 
 def test_what_all_connections_keep_is_bounded(monkeypatch):
-    monkeypatch.setattr(decryptor, "MAX_WAITING_TOTAL", 10_000)
+    monkeypatch.setattr(waiting, "MAX_WAITING_TOTAL", 10_000)
     talk = example("gcm")
     known = Secrets(may_grow=True)
     readers = [Decryptor(known) for _ in range(5)]
@@ -439,9 +441,14 @@ def test_what_all_connections_keep_is_bounded(monkeypatch):
 # --- a server's key -------------------------------------------------------------------------------------------------
 
 
+@cache
+def server_key() -> ServerKey:
+    return ServerKey((PEM / "rsa.pem").read_bytes())
+
+
 def with_server_key(keys: bytes = b"") -> Secrets:
     known = secrets(keys)
-    known.add_rsa((PEM / "rsa.pem").read_bytes())
+    known.server_keys.append(server_key())
     return known
 
 
@@ -469,6 +476,40 @@ def test_a_premaster_secret_in_the_key_log():
     assert keys
     found, _ = run(talk.records, secrets(keys))
     assert heard(found) == texts(talk.records)
+
+
+# --- what is not decrypted ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ({"suite": 0xC05C}, "The cipher suite TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256 is not decrypted."),
+        ({"suite": 0xFEFE}, "The cipher suite 0xFEFE is not decrypted."),
+        (
+            {"suite": 0x1301},
+            "The cipher suite TLS_AES_128_GCM_SHA256 does not belong to the version that was chosen.",
+        ),
+        ({"version": 0x0300}, "Version 0x0300 of TLS is not decrypted."),
+        ({"version": 0x0305}, "Version 0x0305 of TLS is not decrypted."),
+        ({"compression": 1}, "The connection is compressed by TLS, which is not decrypted."),
+    ],
+)
+def test_what_is_not_decrypted_is_named(what, why):
+    """A ServerHello of OpenSSL, changed."""
+    talk = example("gcm")
+    records = list(talk.records)
+    wire = bytearray(records[1].wire)
+    suite = 5 + 4 + 34 + 1 + wire[5 + 4 + 34]
+    if "version" in what:
+        wire[9:11] = what["version"].to_bytes(2, "big")
+    if "suite" in what:
+        wire[suite : suite + 2] = what["suite"].to_bytes(2, "big")
+    wire[suite + 2] = what.get("compression", 0)
+    records[1] = records[1]._replace(wire=bytes(wire))
+    found, reader = run(records, secrets(talk.keys))
+    assert found == []
+    assert reader.why == why
 
 
 # --- hostile --------------------------------------------------------------------------------------------------------

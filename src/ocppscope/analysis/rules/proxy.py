@@ -47,7 +47,7 @@ def proxy_tls_failed(what: ProxyActed, case: Case) -> None:
     severity=ERROR,
     blame=Blame.CSMS,
     title="The proxy cannot reach the CSMS",
-    advice="Check the address that the proxy was given, the name resolution of its machine, and whether the CSMS runs.",
+    advice="Check the address that the proxy was given, name resolution on its machine, and whether the CSMS runs.",
     mute=Mute.NEVER,
 )
 def proxy_no_csms(what: ProxyActed, case: Case) -> None:

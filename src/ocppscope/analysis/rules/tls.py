@@ -11,6 +11,7 @@ from ocppscope.analysis.happenings import Booted, Encrypted
 from ocppscope.analysis.registry import Group, Mute, amount, family, hours, seconds
 from ocppscope.analysis.wording import blamed, span, subject
 from ocppscope.model import PlainReply, Side
+from ocppscope.tlsnames import ALERTS, FATAL, suite_name, suite_parts, version_name
 
 if TYPE_CHECKING:
     from ocppscope.analysis.registry import Case
@@ -18,27 +19,17 @@ if TYPE_CHECKING:
 
 rule = family(Group.TLS)
 
-TLS12 = 0x0303
-VERSIONS = {0x0300: "SSL 3.0", 0x0301: "TLS 1.0", 0x0302: "TLS 1.1", 0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
-FATAL = 2
-ALERTS = {
-    40: ("handshake_failure", "the two have no version, cipher suite or certificate type in common"),
-    42: ("bad_certificate", "the certificate of the other side is corrupt or badly signed"),
-    43: ("unsupported_certificate", "it cannot use that type of certificate"),
-    44: ("certificate_revoked", "the certificate of the other side was revoked"),
-    45: ("certificate_expired", "the certificate of the other side has expired, or its own clock is wrong"),
-    46: ("certificate_unknown", "it does not accept the certificate of the other side"),
-    48: ("unknown_ca", "it does not know who issued the certificate of the other side: the root is missing"),
-    49: ("access_denied", "the certificate is valid, but it may not enter"),
-    51: ("decrypt_error", "a signature or a finished message could not be verified"),
-    70: ("protocol_version", "it does not accept the TLS version"),
-    71: ("insufficient_security", "it wants stronger cipher suites"),
-    112: ("unrecognized_name", "it has no certificate for the host name that was asked for"),
-    116: ("certificate_required", "it wants a client certificate (security profile 3)"),
-}
-"""Descriptions of fatal alerts (RFC 8446 §6.2), and what each means for who sent it."""
+TLS12, TLS13 = 0x0303, 0x0304
 DISTRUST = frozenset({42, 43, 44, 45, 46, 48})
 UNKNOWN_CA, EXPIRED = 48, 45
+HANDSHAKE_FAILURE, INSUFFICIENT, UNRECOGNIZED_NAME, CERTIFICATE_REQUIRED = 40, 71, 112, 116
+MANDATORY = (0xC02B, 0xC02C, 0x009C, 0x009D)
+"""The suites of OCPP: a CSMS has all four, a station the first two or the last two (A00.FR.317)."""
+WEAK = ("NULL", "EXPORT", "RC4", "RC2", "DES", "DES40", "3DES", "IDEA", "MD5", "anon")
+"""Words in the name of a suite that nobody should use any more."""
+MIN_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}
+"""How long keys have to be (A00.FR.502, 503)."""
+BROKEN_HASHES = frozenset({"md5", "sha1"})
 
 
 def _where(tls: TlsConnection) -> dict[str, str]:
@@ -194,7 +185,7 @@ def tls_version_low(what: Encrypted, case: Case) -> None:
         return
     offered = what.tls.client_hello.versions if what.tls.client_hello is not None else ()
     blame = Blame.STATION if offered and max(offered) < TLS12 else Blame.CSMS
-    name = VERSIONS.get(hello.version, f"0x{hello.version:04x}")
+    name = version_name(hello.version)
     severity = ERROR if what.station.is_2x else WARNING
     case.find(
         f"The server chose {name}.",
@@ -241,7 +232,7 @@ def tls_on_plain_port(what: Encrypted, case: Case) -> None:
 def tls_undecryptable(what: Encrypted, case: Case) -> None:
     """A TLS connection carries application data and there are no keys for it."""
     tls = what.tls
-    if any(at is not None for at in tls.application_ns):
+    if not tls.decrypted and any(at is not None for at in tls.application_ns):
         sent, received = tls.payload_bytes
         text = f"An encrypted connection carried {sent:,} bytes of the station and {received:,} of the CSMS."
         case.find(text, what, measured=_where(tls))
@@ -277,3 +268,170 @@ def tls_client_cert_identity(what: Encrypted | Booted, case: Case) -> None:
             what,
             measured={"certificate": name, "serial": serial},
         )
+
+
+# --- suites and keys ------------------------------------------------------------------------------------------------
+
+
+@rule(
+    "tls-weak-cipher",
+    on=Encrypted,
+    severity=WARNING,
+    priority=3,
+    title="A weak cipher suite is used",
+    advice="Leave the suites of OCPP (ECDHE with AES-GCM, RSA with AES-GCM) and of TLS 1.3 enabled, and no others. "
+    "The weaker ones are for machines that know nothing better.",
+    spec="A00.FR.317-320; RFC 9325 §4.1",
+    mute=Mute.NEVER,
+)
+def tls_weak_cipher(what: Encrypted, case: Case) -> None:
+    """The server chooses a suite with NULL, EXPORT, RC4, DES, 3DES, MD5 or no authentication, one with CBC below
+    TLS 1.2, or compression."""
+    hello = what.tls.server_hello
+    if hello is None:
+        return
+    words = set("_".join(suite_parts(hello.suite) or ()).split("_"))
+    weak = words.intersection(WEAK)
+    if weak:
+        text = f"The server chose {suite_name(hello.suite)}."
+    elif "CBC" in words and hello.version < TLS12:
+        text = f"The server chose {suite_name(hello.suite)} with {version_name(hello.version)}."
+    elif hello.compression:
+        text = "The server chose TLS compression, which lets others guess at secrets."
+    else:
+        return
+    offered = what.tls.client_hello.suites if what.tls.client_hello is not None else ()
+    better = any(not set("_".join(suite_parts(one) or WEAK).split("_")).intersection(WEAK) for one in offered)
+    blame = Blame.CSMS if better or not offered else Blame.STATION
+    case.find(text, what, key=(hello.suite, hello.compression), blame=blame, measured=_where(what.tls))
+
+
+@rule(
+    "tls-no-common-cipher",
+    on=Encrypted,
+    severity=ERROR,
+    priority=3,
+    title="The two have no cipher suite in common",
+    advice="A station that knows only TLS_RSA, or only ECDSA, needs a server with the fitting key. A CSMS has to "
+    "offer both kinds: an RSA and an ECDSA certificate.",
+    spec="A00.FR.317",
+    mute=Mute.NEVER,
+)
+def tls_no_common_cipher(what: Encrypted, case: Case) -> None:
+    """The server answers the hello with handshake_failure or insufficient_security, and with nothing else."""
+    tls = what.tls
+    refused = any(
+        alert.side is Side.CSMS and alert.description in (HANDSHAKE_FAILURE, INSUFFICIENT) for alert in tls.alerts
+    )
+    if not refused or tls.server_hello is not None or tls.client_hello is None:
+        return
+    offered = tls.client_hello.suites
+    named = [suite_name(one) for one in MANDATORY if one in offered]
+    has = f"{len(named)} of the four suites of OCPP" if named else "none of the four suites of OCPP"
+    text = f"The server refused a hello that offers {len(offered)} suites, {has} among them."
+    blame = Blame.UNKNOWN if named or any(one >> 8 == 0x13 for one in offered) else Blame.STATION
+    measured = {**_where(tls), "offered": " ".join(map(suite_name, offered[:16]))}
+    case.find(text, what, blame=blame, measured=measured)
+
+
+@rule(
+    "tls-client-cert-missing",
+    on=Encrypted,
+    severity=ERROR,
+    priority=3,
+    blame=Blame.STATION,
+    title="The server asks for a client certificate, and the station has none",
+    advice="Install the station's certificate (security profile 3), or see why it does not use it: wrong slot, wrong "
+    "issuer, or expired. Or let the server not ask for one.",
+    spec="A00.FR.401-407",
+    mute=Mute.NEVER,
+)
+def tls_client_cert_missing(what: Encrypted, case: Case) -> None:
+    """The client answers a CertificateRequest with no certificate and does not get through, or the server says
+    certificate_required."""
+    tls = what.tls
+    if any(alert.side is Side.CSMS and alert.description == CERTIFICATE_REQUIRED for alert in tls.alerts):
+        case.find("The server says that it wants a client certificate.", what, measured=_where(tls))
+    elif tls.empty_client_certificate and tls.application_ns[Side.CSMS] is None:
+        text = "The server asked for a client certificate, and the station answered that it has none."
+        case.find(text, what, measured=_where(tls))
+
+
+@rule(
+    "tls-key-too-small",
+    on=Encrypted,
+    severity=WARNING,
+    priority=3,
+    title="A certificate has a weak key or signature",
+    advice="Issue it anew: RSA with 2048 bits or more, or elliptic curves with 256, signed with SHA-256 or better.",
+    spec="A00.FR.502, 503",
+    mute=Mute.NEVER,
+)
+def tls_key_too_small(what: Encrypted, case: Case) -> None:
+    """A certificate that a side shows has an RSA key below 2048 bits or a curve below 224, or is signed with SHA-1 or
+    MD5. How a root signed itself does not matter."""
+    for side in Side:
+        for place, der in enumerate(what.tls.certificates[side]):
+            found = parse(der)
+            if found is None:
+                continue
+            owner = f"{subject(side)} shows a certificate"
+            if 0 < found.key_bits < MIN_BITS.get(found.key, 0):
+                text = f"{owner} whose {found.key} key has {found.key_bits} bits."
+                case.find(text, what, key=(side, place), blame=blamed(side), measured=_where(what.tls))
+            elif found.signed_with in BROKEN_HASHES and not found.self_signed:
+                text = f"{owner} that is signed with {found.signed_with.upper()}."
+                case.find(text, what, key=(side, place), blame=blamed(side), measured=_where(what.tls))
+
+
+@rule(
+    "tls-no-sni",
+    on=Encrypted,
+    severity=NOTE,
+    priority=3,
+    blame=Blame.STATION,
+    title="The station does not say which server it wants",
+    advice="Configure the URL with a host name instead of an address, and see that the station sends server_name "
+    "(SNI). A front end with several names shows any certificate without it.",
+    spec="RFC 6066 §3",
+    mute=Mute.NEVER,
+)
+def tls_no_sni(what: Encrypted, case: Case) -> None:
+    """A hello without a server name is followed by unrecognized_name, or by an alert of the client about the
+    certificate."""
+    tls = what.tls
+    if tls.client_hello is None or tls.client_hello.server_name:
+        return
+    for alert in tls.alerts:
+        distrusted = alert.side is Side.STATION and alert.description in DISTRUST
+        if distrusted or alert.description == UNRECOGNIZED_NAME:
+            case.find("The station named no server, and the handshake failed.", what, measured=_where(tls))
+            return
+
+
+@rule(
+    "tls-handshake-slow",
+    on=Encrypted,
+    severity=NOTE,
+    priority=3,
+    title="A TLS handshake takes long",
+    advice="A weak processor or a long chain of certificates: take elliptic curves and a short chain, let sessions "
+    "be resumed, and give the server's handshake timeout some room.",
+    spec="2.0.1 Part 4 §5.2",
+    limits={"note": seconds(5, "time that is noted"), "warn": seconds(15, "time that is warned of")},
+    mute=Mute.NEVER,
+)
+def tls_handshake_slow(what: Encrypted, case: Case) -> None:
+    """From ClientHello to the last record of the handshake, or in TLS 1.3 to ServerHello, more than `note` goes by; a
+    warning after `warn`."""
+    tls = what.tls
+    if tls.client_hello_ns is None or tls.server_hello_ns is None or tls.server_hello is None:
+        return
+    answered = tls.server_hello_ns - tls.client_hello_ns
+    took = answered
+    if tls.server_hello.version < TLS13 and tls.handshake_ns is not None:
+        took = tls.handshake_ns - tls.client_hello_ns
+    if took > case["note"]:
+        text = f"The handshake took {span(took)}, of which the server's first answer {span(answered)}."
+        severity = WARNING if took > case["warn"] else NOTE
+        case.find(text, what, severity=severity, measured=_where(tls))

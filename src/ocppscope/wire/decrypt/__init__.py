@@ -10,7 +10,8 @@ connection. Nothing here does I/O, reads a clock, raises at what the wire brings
 out whose tag or MAC does not fit. `cryptography` is loaded with the first key that is used.
 """
 
-from ocppscope.wire.decrypt.decryptor import Decryptor, Plain, PlainGap
+from ocppscope.wire.decrypt.decryptor import Decryptor
 from ocppscope.wire.decrypt.keylog import KeyLogReader, Secrets
+from ocppscope.wire.decrypt.results import Plain, PlainGap
 
 __all__ = ["Decryptor", "KeyLogReader", "Plain", "PlainGap", "Secrets"]

@@ -33,7 +33,7 @@ Opened = tuple[int, bytes]
 Found = tuple[int, int, bytes]
 """Sequence number, content type and plaintext."""
 
-APPLICATION_DATA = 23
+HANDSHAKE, APPLICATION_DATA = 22, 23
 CHUNK = 1 << 16
 """Sequence numbers whose key streams are looked at together."""
 PRICE_AES, PRICE_CHACHA = 64, 8
@@ -123,20 +123,26 @@ class Aead13(_Aead):
         return None
 
     def _likely(self, first: int, count: int, body: bytes) -> list[int]:
-        """Which of `count` sequence numbers from `first` on make the last byte application data, unpadded."""
+        """Which of `count` numbers from `first` on make the last bytes a content type, or padding (§5.4)."""
         last = len(body) - self._tag - 1
         nonces = np.empty((count, 12), np.uint8)
         nonces[:] = np.frombuffer(self._iv_bytes, np.uint8)
         numbers = np.arange(first, first + count, dtype=np.uint64).astype(">u8")
         nonces[:, 4:] ^= numbers.view(np.uint8).reshape(count, 8)
         stream = self._stream_of_chacha(nonces, last) if self._kind == "chacha" else self._stream_of_aes(nonces, last)
-        return [int(at) for at in np.flatnonzero(stream == body[last] ^ APPLICATION_DATA)]
+        width = stream.shape[1]
+        plain = stream ^ np.frombuffer(body[last - width + 1 : last + 1], np.uint8)
+        fitting, zeros = np.zeros(count, np.bool_), np.ones(count, np.bool_)
+        for column in range(width - 1, -1, -1):
+            fitting |= zeros & (plain[:, column] >= HANDSHAKE) & (plain[:, column] <= APPLICATION_DATA)
+            zeros &= plain[:, column] == 0
+        return [int(at) for at in np.flatnonzero(fitting | zeros)]
 
     def _stream_of_chacha(self, nonces: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
-        """Byte `at` of each nonce's key stream (RFC 8439 §2.8: block 0 makes the tag's key)."""
+        """Each nonce's key stream up to byte `at`, a few bytes (RFC 8439 §2.8: block 0 makes the tag's key)."""
         block, byte = divmod(at, 64)
         found = chacha.words(self._key, block + 1, nonces, byte // 4)
-        return (found >> np.uint32(8 * (byte % 4))).astype(np.uint8)
+        return found.astype("<u4").view(np.uint8).reshape(len(nonces), 4)[:, : byte % 4 + 1]
 
     def _stream_of_aes(self, nonces: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
         """The same in GCM, where block 1 makes the tag, or in CCM, whose counter has three bytes (RFC 3610 §2.3)."""
@@ -151,8 +157,8 @@ class Aead13(_Aead):
             counters[:, 0] = 2
             counters[:, 1:13] = nonces
             counters[:, 13:] = np.frombuffer((block + 1).to_bytes(3, "big"), np.uint8)
-        stream: NDArray[np.uint8] = np.frombuffer(self._blocks.update(counters.tobytes()), np.uint8)[byte::16]
-        return stream
+        stream: NDArray[np.uint8] = np.frombuffer(self._blocks.update(counters.tobytes()), np.uint8)
+        return stream.reshape(len(nonces), 16)[:, max(byte - 3, 0) : byte + 1]
 
 
 class Aead12(_Aead):

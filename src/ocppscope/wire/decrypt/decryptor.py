@@ -10,24 +10,22 @@ that cannot be decrypted, or not any further, says so in `why`. Nothing that a p
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ocppscope.wire import tls
 from ocppscope.wire.decrypt import midway
 from ocppscope.wire.decrypt.half import APPLICATION, EARLY, HANDSHAKE, MAX_SLACK, SESSION, Half
 from ocppscope.wire.decrypt.keylog import APPLICATION as APPLICATION_LABELS
-from ocppscope.wire.decrypt.keylog import MAX_WAITING_TOTAL
-from ocppscope.wire.decrypt.negotiation import EARLY_DATA, NEW_SESSION_TICKET, Negotiation, extensions
-from ocppscope.wire.decrypt.records import HEADER, Piece
+from ocppscope.wire.decrypt.negotiation import EARLY_DATA, NEW_SESSION_TICKET, Negotiation, certificates, extensions
+from ocppscope.wire.decrypt.records import HEADER
+from ocppscope.wire.decrypt.results import Alert, Out, Plain, PlainGap
 from ocppscope.wire.decrypt.suites import name
+from ocppscope.wire.decrypt.waiting import Held, Queue
 
 if TYPE_CHECKING:
     from ocppscope.wire.decrypt.half import Hole
     from ocppscope.wire.decrypt.keylog import Secrets
 
-MAX_WAITING = 1 << 20
-"""Bytes of records that wait for keys; of more, the oldest are let go."""
 MAX_EARLY = 1 << 16
 """Bytes of early data that wait for the server to accept them."""
 MAX_EARLY_RECORDS = 256
@@ -38,13 +36,12 @@ MAX_UNKNOWN = 64
 """The same where keys of the handshake are missing, so that its records cannot fit."""
 MAX_ATTEMPTS = 8
 """Records with which a place is looked for in a connection captured midway."""
-DEEP_ATTEMPTS = (1, 4)
-"""Those that try as many sequence numbers as may be; the first records may still be of the handshake."""
+DEPTHS = {3: 1, 5: 2}
+"""Those that try many sequence numbers, and how many; the first records may still be of the handshake."""
 MAX_ALERTS = 8
 """Alerts that are kept; the first ones."""
 MAX_SEARCHED = 1 << 20
 """Bytes in which the next record is looked for."""
-_COST = 64  # bytes that a waiting record is counted with besides its own
 
 _PROTECTED = tls.APPLICATION_DATA
 _ENCRYPTED_EXTENSIONS, _CERTIFICATE, _END_OF_EARLY, _FINISHED, _KEY_UPDATE = 8, 11, 5, 20, 24
@@ -55,45 +52,8 @@ _MIDWAY = (
 )
 _NO_RECORDS = "No TLS records can be found in what was sent."
 _RENEGOTIATED = "The connection was negotiated anew, and there are no secrets for what came then."
-_UNOPENED = "records could not be opened"
+_UNOPENED = "their records could not be opened"
 _EARLY_LOST = "early data whose secret is not in the key log"
-
-
-class Plain(NamedTuple):
-    """Plaintext of a direction; time and packet are those that completed it."""
-
-    direction: int
-    data: bytes
-    time_ns: int
-    packet: int
-
-
-class PlainGap(NamedTuple):
-    """Plaintext of a direction that is missing before what comes next; `lost` is None if nobody knows how much."""
-
-    direction: int
-    lost: int | None
-    time_ns: int
-    why: str
-
-
-class Alert(NamedTuple):
-    """An alert that was encrypted (RFC 8446 §6)."""
-
-    time_ns: int
-    direction: int
-    level: int
-    description: int
-
-
-class _Waiting(NamedTuple):
-    direction: int
-    piece: Piece
-    time_ns: int
-    packet: int
-
-
-Out = list[Plain | PlainGap]
 
 
 class Decryptor:
@@ -114,10 +74,10 @@ class Decryptor:
         self._seen = -1  # the version of the secrets that was tried last
         self._negotiation = Negotiation()
         self._halves = (Half(), Half())
-        self._queue: deque[_Waiting] = deque()
-        self._waiting = 0
+        self._queue = Queue(secrets, self._let_go)
         self._keyed = False  # the keys of the present handshake are in place
         self._attempts = 0
+        self._budget = midway.Budget(secrets)
         self._final = False
         self._early: Out = []
         self._early_bytes = 0
@@ -158,7 +118,7 @@ class Decryptor:
         for piece in pieces:
             if half.current is None or self._queue or self._early or piece.lost or piece.header[0] != _PROTECTED:
                 self._flush(direction, parts, time_ns, packet)
-                self._piece(_Waiting(direction, piece, time_ns, packet))
+                self._piece(Held(direction, piece, time_ns, packet))
                 continue
             opened = half.open(piece)
             if opened is not None and opened[0] == _PROTECTED and half.hole is None:
@@ -181,7 +141,7 @@ class Decryptor:
             half.handshakes = tls.Handshakes()
             self._negotiation.broken_off()
         for piece in half.reader.gap(lost):
-            self._piece(_Waiting(direction, piece, time_ns, 0))
+            self._piece(Held(direction, piece, time_ns, 0))
         return self._taken()
 
     def retry(self) -> Out:
@@ -214,7 +174,7 @@ class Decryptor:
 
     # --- records ------------------------------------------------------------------------------------------------
 
-    def _piece(self, one: _Waiting) -> None:
+    def _piece(self, one: Held) -> None:
         """A record: one in the clear is read at once, an encrypted one in its turn."""
         if self.why:
             return
@@ -230,13 +190,13 @@ class Decryptor:
         if kind == tls.CHANGE_CIPHER_SPEC:
             half.ciphered = True
         if self._queue:
-            self._wait(one)
+            self._queue.append(one)
             if not self._keyed and self._lacks_hello and self._queue and self._find_keys(one):
                 self._drain()
         elif not self._secure(one):
-            self._wait(one)
+            self._queue.append(one)
 
-    def _in_clear(self, one: _Waiting) -> None:
+    def _in_clear(self, one: Held) -> None:
         if one.piece.header[0] != tls.HANDSHAKE:
             return
         half = self._halves[one.direction]
@@ -258,7 +218,7 @@ class Decryptor:
         if kind == NEW_SESSION_TICKET:
             self._negotiation.remember(self._secrets)
 
-    def _secure(self, one: _Waiting) -> bool:
+    def _secure(self, one: Held) -> bool:
         """Opens an encrypted record; False if it has to wait for keys."""
         half = self._halves[one.direction]
         if not self._keyed and half.current is None and not self._find_keys(one):
@@ -346,7 +306,7 @@ class Decryptor:
             protocols = found.get(tls.ALPN, b"")
             self.alpn = protocols[3 : 3 + protocols[2]].decode("latin-1") if len(protocols) > 3 else ""
         elif kind == _CERTIFICATE and not self.certificates[direction]:
-            self.certificates[direction] = _certificates(body)
+            self.certificates[direction] = certificates(body)
 
     def _end_early(self, direction: int, time_ns: int) -> None:
         """Early data that the client did not bring to an end was refused, and is sent again."""
@@ -366,7 +326,7 @@ class Decryptor:
 
     # --- keys ---------------------------------------------------------------------------------------------------
 
-    def _find_keys(self, one: _Waiting) -> bool:
+    def _find_keys(self, one: Held) -> bool:
         """Puts the keys in place that the handshake and the secrets give; False if some are missing."""
         negotiation, secrets = self._negotiation, self._secrets
         if self._seen != secrets.version:
@@ -410,7 +370,7 @@ class Decryptor:
     def _may_search(self) -> bool:
         return bool(self._secrets) and self._attempts < MAX_ATTEMPTS
 
-    def _search(self, one: _Waiting) -> bool:
+    def _search(self, one: Held) -> bool:
         """Looks for keys and place of a record where a hello is missing."""
         negotiation, secrets, piece = self._negotiation, self._secrets, one.piece
         if piece.damaged or piece.header[0] == tls.CHANGE_CIPHER_SPEC or not self._may_search:
@@ -420,21 +380,21 @@ class Decryptor:
         if client is not None:
             role = one.direction ^ client
             if server is not None and not negotiation.is_13:
-                negotiation.random = midway.guess_session(secrets, negotiation, role, piece)
+                negotiation.random = midway.guess_session(secrets, self._budget, negotiation, role, piece)
                 return bool(negotiation.random) and self._install()
             chosen = None if server is None else server.suite
-            guessed = midway.guess(secrets, role, piece, negotiation.random, chosen)
+            guessed = midway.guess(secrets, self._budget, role, piece, negotiation.random, chosen)
             if guessed is not None:
                 negotiation.assume(*guessed)
                 return self._install()
         chosen = None if server is None else server.suite
-        deep = self._attempts in DEEP_ATTEMPTS
-        place = midway.locate(secrets, piece, negotiation.random, chosen, deep=deep)
+        depth = 2 if self._final else DEPTHS.get(self._attempts, 0)
+        place = midway.locate(secrets, self._budget, piece, negotiation.random, chosen, depth=depth)
         if place is not None:
             self._settle_midway(one, place)
         return place is not None
 
-    def _settle_midway(self, one: _Waiting, place: midway.Place) -> None:
+    def _settle_midway(self, one: Held, place: midway.Place) -> None:
         direction = one.direction
         self._negotiation.client = direction ^ place.role
         self._negotiation.assume(place.random, place.suite)
@@ -443,7 +403,7 @@ class Decryptor:
         half.current, half.low, half.slack = place.epoch, max(place.seq - earlier, 0), earlier
         secret = self._secrets.of(place.random).get(APPLICATION_LABELS[1 - place.role])
         if secret is not None:
-            other.upcoming, other.slack = [midway.traffic(place.suite, secret)], MAX_SLACK
+            other.upcoming, other.slack = [midway.traffic(self._secrets, place.suite, secret)], MAX_SLACK
         else:
             self.whys[1 - direction] = "There is no traffic secret of this direction in the key log."
         half.midway = other.midway = True
@@ -451,38 +411,20 @@ class Decryptor:
 
     # --- waiting ------------------------------------------------------------------------------------------------
 
-    def _wait(self, one: _Waiting) -> None:
-        secrets = self._secrets
-        cost = len(one.piece.body) + _COST
-        self._queue.append(one)
-        self._waiting += cost
-        secrets.waiting += cost
-        while self._queue and (self._waiting > MAX_WAITING or secrets.waiting > MAX_WAITING_TOTAL):
-            self._let_go()
-
-    def _let_go(self) -> None:
-        one = self._queue.popleft()
-        self._release(one)
+    def _let_go(self, one: Held) -> None:
         half, piece = self._halves[one.direction], one.piece
         if piece.header[0] != tls.CHANGE_CIPHER_SPEC:
             half.lose(HEADER + len(piece.body) + piece.lost, 1)
-            half.why = "more was sent than is kept until secrets come"
-
-    def _release(self, one: _Waiting) -> None:
-        cost = len(one.piece.body) + _COST
-        self._waiting -= cost
-        self._secrets.waiting -= cost
+            half.why = "more was sent than is kept until there are secrets"
 
     def _drain(self) -> None:
         while self._queue and not self.why:
-            if not self._secure(self._queue[0]):
+            if not self._secure(self._queue.first):
                 break
             if self._queue:
-                self._release(self._queue.popleft())
+                self._queue.pop()
 
     def _forget(self) -> None:
-        self._secrets.waiting -= self._waiting
-        self._waiting = 0
         self._queue.clear()
         self._early.clear()
 
@@ -504,20 +446,3 @@ class Decryptor:
                 self._out.append(PlainGap(direction, None, time_ns, why))
         self.why = why
         self._forget()
-
-
-def _certificates(body: bytes) -> tuple[bytes, ...]:
-    """The chain of a Certificate message of TLS 1.3 (RFC 8446 §4.4.2)."""
-    at = 1 + body[0] if body else 0
-    stop = at + 3 + int.from_bytes(body[at : at + 3], "big")
-    at += 3
-    kept: list[bytes] = []
-    while at + 3 <= min(stop, len(body)):
-        size = int.from_bytes(body[at : at + 3], "big")
-        certificate = body[at + 3 : at + 3 + size]
-        if len(kept) >= tls.MAX_CERTIFICATES or sum(map(len, kept)) + size > tls.MAX_CERTIFICATE_BYTES:
-            break
-        kept.append(certificate)
-        at += 3 + size
-        at += 2 + int.from_bytes(body[at : at + 2], "big")
-    return tuple(kept)

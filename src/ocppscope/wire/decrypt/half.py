@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 MAX_SLACK = 1 << 20
 """Sequence numbers among which a record's is looked for."""
 MAX_TRIALS = 1 << 18
-"""Numbers that are tried until one fits; where key streams tell numbers apart, several count as one."""
+"""Numbers that are tried while none fits; where key streams tell numbers apart, several count as one."""
+MAX_UPDATED = 1 << 12
+"""Sequence numbers that are tried under keys whose KeyUpdate was not seen."""
+REFILL = 1 << 13
+"""Trials that a record which fits gives back."""
 MAX_GENERATIONS = 4
 """KeyUpdate messages that may be lost in a gap."""
 _LEAST_OVERHEAD = 9
@@ -31,7 +35,7 @@ EARLY, HANDSHAKE, APPLICATION, SESSION = "early", "handshake", "application", "s
 class Epoch:
     """A key of one direction. `name`: EARLY, HANDSHAKE and APPLICATION in TLS 1.3, SESSION before."""
 
-    __slots__ = ("digest", "kind", "name", "protection", "secret", "size")
+    __slots__ = ("_next", "digest", "kind", "name", "protection", "secret", "size")
 
     def __init__(
         self, name: str, protection: Protection, secret: bytes = b"", how: tuple[str, str, int] = ("", "", 0)
@@ -41,11 +45,14 @@ class Epoch:
         self.protection = protection
         self.secret = secret
         self.digest, self.kind, self.size = how
+        self._next: Epoch | None = None
 
     def next(self) -> Epoch:
         """What comes after a KeyUpdate."""
-        secret = keys.next_secret(self.digest, self.secret)
-        return traffic_epoch(self.name, secret, (self.digest, self.kind, self.size))
+        if self._next is None:
+            secret = keys.next_secret(self.digest, self.secret)
+            self._next = traffic_epoch(self.name, secret, (self.digest, self.kind, self.size))
+        return self._next
 
 
 def traffic_epoch(name: str, secret: bytes, how: tuple[str, str, int]) -> Epoch:
@@ -154,8 +161,9 @@ class Half:
         current = self.current
         tries = [(current, self.low + 1, self.slack)] if current is not None else []
         tries += [(epoch, 0, self.slack + 1) for epoch in self.upcoming]
-        if self.slack and current is not None and current.secret and not self.upcoming:
-            tries += [(epoch, 0, self.slack + 1) for epoch in _generations(current)]
+        if self.slack and tries and tries[-1][0].name == APPLICATION and (current is not None or self.midway):
+            few = min(self.slack + 1, MAX_UPDATED)
+            tries += [(epoch, 0, few) for epoch in _generations(tries[-1][0])]
         for epoch, first, wanted in tries:
             count = self._afford(epoch.protection, wanted)
             found = epoch.protection.find(first, count, header, body) if count else None
@@ -186,7 +194,7 @@ class Half:
             self.upcoming = self.upcoming[self.upcoming.index(epoch) + 1 :] if epoch in self.upcoming else []
             self.current = epoch
         self._lost_wire = self._lost_plain = self.slack = self.misfits = 0
-        self._trials = MAX_TRIALS
+        self._trials = min(self._trials + REFILL, MAX_TRIALS)
         self.midway = False
 
     def _missing(self, epoch: Epoch, seq: int) -> Hole | None:

@@ -14,6 +14,7 @@ from ocppscope.wire.decrypt.keys import MASTER_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ocppscope.wire.decrypt.half import Epoch
     from ocppscope.wire.decrypt.rsa import ServerKey
 
 MAX_RANDOMS = 1 << 16
@@ -26,7 +27,7 @@ MAX_SERVER_KEYS = 16
 """RSA keys of servers that are tried."""
 MAX_WAITING_TOTAL = 64 << 20
 """Bytes of records that all connections together keep until their keys come."""
-MAX_TRIALS_TOTAL = 1 << 21
+MAX_TRIALS_TOTAL = 1 << 19
 """Records that are tried to be opened in search of keys or of a place, since one was found."""
 
 MASTER, PREMASTER = "CLIENT_RANDOM", "PMS_CLIENT_RANDOM"
@@ -46,6 +47,7 @@ class Secrets:
         self.waiting = 0  # bytes that connections keep until keys come
         self.trials = MAX_TRIALS_TOTAL  # that may still be made
         self.server_keys: list[ServerKey] = []
+        self.epochs: dict[tuple[int, bytes], Epoch] = {}  # keys that were made for a search
         self._by_random: dict[bytes, dict[str, bytes]] = {}  # latest last
         self._premasters: dict[bytes, bytes] = {}  # by the first 8 bytes of what the client sent
         self._sessions: dict[bytes, bytes] = {}  # master secrets by session id or ticket

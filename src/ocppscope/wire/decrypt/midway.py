@@ -2,7 +2,7 @@
 
 In TLS 1.3 a traffic secret and a sequence number are all that a record needs, so every secret of the key log can be
 tried on it. Up to TLS 1.2 keys depend on the ServerHello; if only the ClientHello is missing, the log has its random.
-What may be tried is bounded by `Secrets.spend`, over all connections.
+What may be tried is bounded, for a connection and for all together.
 """
 
 from __future__ import annotations
@@ -20,14 +20,52 @@ if TYPE_CHECKING:
     from ocppscope.wire.decrypt.negotiation import Negotiation
     from ocppscope.wire.decrypt.records import Piece
 
-ROUNDS = (1 << 10, 1 << 16, 1 << 20)
-"""Sequence numbers that are tried with every secret before more are tried with any."""
+ROUNDS = {
+    0x1302: (1 << 10, 1 << 16, 1 << 20),
+    0x1301: (1 << 10, 1 << 16, 1 << 20),
+    0x1303: (1 << 10, 1 << 13, 1 << 17),
+    0x1304: (1 << 10, 1 << 12, 1 << 16),
+    0x1305: (1 << 10, 1 << 12, 1 << 16),
+}
+"""Sequence numbers of a suite that are tried with every secret, before more are tried with any."""
+MAX_TRIALS_EACH = 1 << 18
+"""Trials of one connection."""
+FREE_TRIALS = 1 << 11
+"""Those of them that a connection has even if others have used up what they have together."""
+LATER_GENERATIONS = 3
+"""KeyUpdate messages before the capture that are reckoned with; not many records after the last one."""
 MAX_CANDIDATES = 1024
 """Keys that are tried on a connection, those of the latest lines of the key log."""
 MAX_GUESSES = 2048
 """Connections of a key log that are tried on one of which a hello is missing."""
 MAX_FIRST = 64
 """Records of a handshake and after it among which one is taken to be then."""
+
+
+_USUAL = list(ROUNDS)
+
+
+class Budget:
+    """Trials that a connection may make."""
+
+    __slots__ = ("_secrets", "_spent")
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._spent = 0
+
+    def spend(self, trials: int) -> bool:
+        """Whether so many more may be made; they are counted."""
+        spent = self._spent + trials
+        if spent > MAX_TRIALS_EACH or (spent > FREE_TRIALS and not self._secrets.spend(trials)):
+            return False
+        self._spent = spent
+        return True
+
+    def found(self) -> None:
+        """The search was worth it."""
+        self._spent = 0
+        self._secrets.found()
 
 
 class Place(NamedTuple):
@@ -40,24 +78,41 @@ class Place(NamedTuple):
     seq: int
 
 
-def locate(secrets: Secrets, piece: Piece, random: bytes, chosen: int | None, *, deep: bool) -> Place | None:
-    """The place of a record of TLS 1.3; `random` and `chosen` are the client's random and the suite, if known."""
-    candidates = list(_candidates(secrets, random, chosen))
-    start = 0
-    for stop in ROUNDS if deep else ROUNDS[:-1]:
-        for who, role, number, epoch in candidates:
-            protection = epoch.protection
-            if not secrets.spend((stop - start) // protection.price + 1):
-                continue
-            found = protection.find(start, stop - start, piece.header, piece.body)
-            if found is not None:
-                secrets.found()
-                return Place(who, role, number, epoch, found[0])
-        start = stop
+def locate(
+    secrets: Secrets, budget: Budget, piece: Piece, random: bytes, chosen: int | None, *, depth: int
+) -> Place | None:
+    """The place of a record of TLS 1.3; `random` and `chosen` are the client's random and the suite, if known.
+
+    `depth` says how many of the ROUNDS follow the first one.
+    """
+    candidates = sorted(_candidates(secrets, random, chosen), key=lambda one: _USUAL.index(one.suite))
+    later = candidates
+    for _ in range(1 + LATER_GENERATIONS):
+        found = _try(budget, piece, later, 0)
+        if found is not None:
+            return found
+        later = [one._replace(epoch=one.epoch.next()) for one in later]
+    for turn in range(1, depth + 1):
+        found = _try(budget, piece, candidates, turn)
+        if found is not None:
+            return found
     return None
 
 
-def _candidates(secrets: Secrets, random: bytes, chosen: int | None) -> Iterator[tuple[bytes, int, int, Epoch]]:
+def _try(budget: Budget, piece: Piece, candidates: list[Place], turn: int) -> Place | None:
+    for one in candidates:
+        start, stop = ROUNDS[one.suite][turn - 1] if turn else 0, ROUNDS[one.suite][turn]
+        protection = one.epoch.protection
+        if not budget.spend((stop - start) // protection.price + 1):
+            return None
+        found = protection.find(start, stop - start, piece.header, piece.body)
+        if found is not None:
+            budget.found()
+            return one._replace(seq=found[0])
+    return None
+
+
+def _candidates(secrets: Secrets, random: bytes, chosen: int | None) -> Iterator[Place]:
     known = [(random, secrets.of(random))] if random else secrets.latest()
     count = 0
     for who, labels in known:
@@ -69,17 +124,25 @@ def _candidates(secrets: Secrets, random: bytes, chosen: int | None) -> Iterator
                 if count >= MAX_CANDIDATES:
                     return
                 count += 1
-                yield who, role, number, traffic(number, secret)
+                yield Place(who, role, number, traffic(secrets, number, secret), 0)
 
 
-def traffic(number: int, secret: bytes) -> Epoch:
+def traffic(secrets: Secrets, number: int, secret: bytes) -> Epoch:
     """The key of an application traffic secret under a suite of TLS 1.3."""
-    found = suite(number)
-    assert found is not None
-    return traffic_epoch(APPLICATION, secret, (found.prf, found.kind, found.key))
+    made = secrets.epochs.get((number, secret))
+    if made is None:
+        found = suite(number)
+        assert found is not None
+        made = traffic_epoch(APPLICATION, secret, (found.prf, found.kind, found.key))
+        if len(secrets.epochs) >= 2 * MAX_CANDIDATES:
+            secrets.epochs.clear()
+        secrets.epochs[number, secret] = made
+    return made
 
 
-def guess(secrets: Secrets, role: int, piece: Piece, random: bytes, chosen: int | None) -> tuple[bytes, int] | None:
+def guess(
+    secrets: Secrets, budget: Budget, role: int, piece: Piece, random: bytes, chosen: int | None
+) -> tuple[bytes, int] | None:
     """Client's random and suite of a connection of TLS 1.3 of which one hello is missing, or both None.
 
     `piece` is an early record of `role`; `random` and `chosen` are what is known.
@@ -91,15 +154,18 @@ def guess(secrets: Secrets, role: int, piece: Piece, random: bytes, chosen: int 
             for number in suites_of_secret(len(secret)):
                 if chosen not in (None, number):
                     continue
-                if tried >= MAX_GUESSES or not secrets.spend(MAX_FIRST):
+                if tried >= MAX_GUESSES or not budget.spend(MAX_FIRST):
                     return None
-                if traffic(number, secret).protection.find(0, MAX_FIRST, piece.header, piece.body) is not None:
-                    secrets.found()
+                if (
+                    traffic(secrets, number, secret).protection.find(0, MAX_FIRST, piece.header, piece.body)
+                    is not None
+                ):
+                    budget.found()
                     return who, number
     return None
 
 
-def guess_session(secrets: Secrets, negotiation: Negotiation, role: int, piece: Piece) -> bytes:
+def guess_session(secrets: Secrets, budget: Budget, negotiation: Negotiation, role: int, piece: Piece) -> bytes:
     """The client's random of a connection up to TLS 1.2 whose ClientHello is missing; b"" if none fits.
 
     `piece` is an early record of `role`.
@@ -110,10 +176,10 @@ def guess_session(secrets: Secrets, negotiation: Negotiation, role: int, piece: 
         master = labels.get(keylog.MASTER)
         if master is None:
             continue
-        if not secrets.spend(MAX_FIRST):
+        if not budget.spend(MAX_FIRST):
             break
         epoch = negotiation.session(random, master)[role][0]
         if epoch.protection.find(0, MAX_FIRST, piece.header, piece.body) is not None:
-            secrets.found()
+            budget.found()
             return random
     return b""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ocppscope.wire.decrypt.keylog import Secrets
     from ocppscope.wire.decrypt.suites import Suite
 
-MAX_TRANSCRIPT = 1 << 17
+MAX_TRANSCRIPT = 1 << 15
 """Bytes of a handshake that are kept; a longer one cannot be opened with an RSA key."""
 
 HELLO_REQUEST, NEW_SESSION_TICKET, CLIENT_KEY_EXCHANGE = 0, 4, 16
@@ -114,6 +114,8 @@ class Negotiation:
             return
         extensions = _hello_extensions(body, client=False)
         self.server = hello
+        if hello.version == _TLS13:
+            self._transcript.clear()
         self.suite = suites.suite(hello.suite)
         self._compression = body[37 + body[34]] if len(body) > 34 and len(body) > 37 + body[34] else 0
         self._mac_last = _ENCRYPT_THEN_MAC in extensions
@@ -175,6 +177,8 @@ class Negotiation:
         if master is None:
             return None
         self._used = master
+        self._transcript.clear()
+        self._whole = False
         self.remember(secrets)
         return self.session(self.random, master)
 
@@ -269,3 +273,20 @@ def _hello_extensions(body: bytes, *, client: bool) -> dict[int, bytes]:
         return extensions(body[at + 3 :])
     at += 2 + int.from_bytes(body[at : at + 2], "big")
     return extensions(body[at + 1 + body[at] :]) if at < len(body) else {}
+
+
+def certificates(body: bytes) -> tuple[bytes, ...]:
+    """The chain of a Certificate message of TLS 1.3 (RFC 8446 §4.4.2)."""
+    at = 1 + body[0] if body else 0
+    stop = at + 3 + int.from_bytes(body[at : at + 3], "big")
+    at += 3
+    kept: list[bytes] = []
+    while at + 3 <= min(stop, len(body)):
+        size = int.from_bytes(body[at : at + 3], "big")
+        certificate = body[at + 3 : at + 3 + size]
+        if len(kept) >= tls.MAX_CERTIFICATES or sum(map(len, kept)) + size > tls.MAX_CERTIFICATE_BYTES:
+            break
+        kept.append(certificate)
+        at += 3 + size
+        at += 2 + int.from_bytes(body[at : at + 2], "big")
+    return tuple(kept)
