@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 import pytest
-from support_live import FAR, NEAR, NEAR_ADDRESS, frame, ip, namespace, send
 
 from ocppscope.capture import live
 from ocppscope.capture.live import ANY, ETHERNET, SLL2, Packet, Tap, interfaces, opening_error
 from ocppscope.capture.live_ring import BLOCKS, FEWEST_BLOCKS, Ring, _reserve
 from ocppscope.errors import AccessError, CaptureError, UsageError
+from support_live import FAR, NEAR, NEAR_ADDRESS, frame, ip, namespace, send
 
 pytestmark = pytest.mark.netns
 SMALLEST_SNAPLEN = 96
