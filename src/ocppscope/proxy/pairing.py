@@ -52,6 +52,12 @@ class House(Protocol):
     def tell(self, tiding: Tiding) -> None:
         """To whoever steers."""
 
+    def send(self, leg: Leg, data: bytes) -> None:
+        """Send this, once what was recorded before is written."""
+
+    def flush(self) -> None:
+        """Write and send it all now."""
+
     def over(self, pairing: Pairing) -> None:
         """Both sockets are closed."""
 
@@ -200,6 +206,7 @@ class Pairing:
         if self._tape is not None:
             for side in Side:
                 self._tape.finished(side, "RST", self.house.clock(), Act("cut-off"))
+        self.house.flush()
         for leg in self.legs:
             if leg is not None:
                 leg.reset()
@@ -221,15 +228,17 @@ class Pairing:
             if type(command) is Send:
                 if not leg.write_ended:
                     self._tape.sent(command.side, command.data, now, command.act)
-                    leg.send(command.data)
+                    self.house.send(leg, command.data)
             elif isinstance(command, Note):
                 self._tape.note(command.side, command.act, now)
             elif isinstance(command, Finish):
                 self._tape.finished(command.side, "FIN", now)
+                self.house.flush()
                 sender = self.legs[command.side.other]
                 leg.finish(truncate=sender is not None and sender.tls is not None and sender.tls.truncated)
             elif isinstance(command, Reset):
                 self._tape.finished(command.side, "RST", now)
+                self.house.flush()
                 leg.reset()
             elif isinstance(command, Pause):
                 leg.hold(_SESSION)
@@ -265,6 +274,7 @@ class Pairing:
             leg = self.legs[side]
             assert leg is not None
             self._tape.finished(side, how, now, act)
+            self.house.flush()
             (leg.finish if how == "FIN" else leg.reset)()
 
     # --- what it is -------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Says what passed and what the proxy did; decides nothing, and never raises.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ocppscope.acts import Act, comment_of
@@ -14,16 +15,16 @@ from ocppscope.proxy.synthetic import Conversation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ocppscope.proxy.spool import Spool
+    from ocppscope.proxy.outbox import Outbox
 
 _MISSING = "bytes before this are not in the recording"
 
 
 class Recorder:
-    """Writes conversations into one spool; every one has another number."""
+    """Writes conversations into one recording; every one has another number."""
 
-    def __init__(self, spool: Spool) -> None:
-        self.spool = spool
+    def __init__(self, out: Outbox) -> None:
+        self.out = out
         self._numbers = 0
 
     def next_number(self) -> int:
@@ -42,23 +43,24 @@ class Recorder:
         ]
         blocks.append(conversation.note(Side.STATION, time_ns, comment_of(act)))
         blocks += [conversation.fin(Side.CSMS, time_ns), conversation.fin(Side.STATION, time_ns)]
-        self.spool.write(b"".join(blocks))
+        self.out.write(b"".join(blocks))
 
     def refused(self, station: Endpoint, server: Endpoint, time_ns: int, act: Act) -> None:
         """The CSMS could not be reached."""
         conversation = Conversation(self.next_number(), station, server)
-        self.spool.write(conversation.refused(time_ns, comment_of(act)))
+        self.out.write(conversation.refused(time_ns, comment_of(act)))
 
 
 class Tape:
     """What is recorded of one relayed connection. `legs` are two conversations, or one that stands for both."""
 
     def __init__(self, recorder: Recorder, ends: Iterable[tuple[Endpoint, Endpoint]]) -> None:
-        self._spool = recorder.spool
+        self._out = recorder.out
         made = [Conversation(recorder.next_number(), station, csms) for station, csms in ends]
         self._legs = (made[0], made[-1])
         self._is_whole = len(made) == 2
         self._lost = [False, False]
+        self._losers = tuple(partial(self._lost.__setitem__, number, True) for number in (0, 1))
 
     def open(self, time_ns: int, acts: tuple[Act | None, Act | None]) -> None:
         """Both sides are connected."""
@@ -68,7 +70,7 @@ class Tape:
             blocks += self._legs[1].open(time_ns, comments[1])
         elif comments[1]:
             blocks += self._legs[1].note(Side.CSMS, time_ns, comments[1])
-        self._spool.write(blocks)
+        self._out.write(blocks)
 
     def received(self, side: Side, data: bytes, time_ns: int) -> None:
         """`side` sent this."""
@@ -83,7 +85,7 @@ class Tape:
 
     def note(self, side: Side, act: Act, time_ns: int) -> None:
         """What the proxy did about what `side` sent."""
-        self._spool.write(self._legs[side].note(side, time_ns, comment_of(act)))
+        self._out.write(self._legs[side].note(side, time_ns, comment_of(act)))
 
     def ended(self, side: Side, how: str, time_ns: int) -> None:
         """`side` ended what it sends ("FIN") or all ("RST")."""
@@ -98,15 +100,16 @@ class Tape:
         """Whatever is still open is over."""
         for side in (Side.STATION, Side.CSMS):
             for leg in dict.fromkeys(self._legs):
-                self._spool.write(leg.fin(side, time_ns))
+                self._out.write(leg.fin(side, time_ns))
 
     def _end(self, leg: Conversation, side: Side, how: str, time_ns: int, comment: str) -> None:
         end = leg.fin if how == "FIN" else leg.rst
-        self._spool.write(end(side, time_ns, comment))
+        self._out.write(end(side, time_ns, comment))
 
     def _data(self, leg: Conversation, side: Side, data: bytes, time_ns: int, act: Act | None) -> None:
         number = self._legs.index(leg)
         comment = comment_of(act) if act is not None else ""
         if self._lost[number]:
             comment = comment or comment_of(Act("recording-paused", _MISSING))
-        self._lost[number] = not self._spool.write(leg.data(side, data, time_ns, comment))
+        self._lost[number] = False
+        self._out.write(leg.data(side, data, time_ns, comment), self._losers[number])

@@ -20,6 +20,7 @@ from ocppscope.errors import OcppscopeError
 from ocppscope.model import Side
 from ocppscope.proxy.config import LEGS, REDIRECT, REVERSE, SESSION, Address, Config
 from ocppscope.proxy.leg import Leg
+from ocppscope.proxy.outbox import Outbox
 from ocppscope.proxy.pairing import Pairing
 from ocppscope.proxy.recording import Recorder, Tape
 from ocppscope.proxy.sessions import Sessions
@@ -74,7 +75,8 @@ class Server:
             rotation=Rotation(wanted.max_bytes, wanted.max_ns, wanted.keep),
             rotated=lambda path: tell(Rotated(path)),
         )
-        self._recorder = Recorder(self._spool)
+        self._outbox = Outbox(self._spool, lambda flush: asyncio.get_running_loop().call_soon(flush))
+        self._recorder = Recorder(self._outbox)
         self._records = wanted.what or (LEGS if config.active else SESSION)
 
     def _station_contexts(self) -> StationContexts | None:
@@ -124,6 +126,7 @@ class Server:
             for listener in listeners:
                 listener.close()
             await self._farewell()
+            self._outbox.flush()
             self._tell_state()
             self._spool.close()
 
@@ -249,6 +252,14 @@ class Server:
         act = Act("tls-failed", f"{leg.side.label}: {failure.code}: {failure.text}")
         self._recorder.tls_failed(client, server, evidence, self.clock(), act)
         self.tell(Said(f"{station.remote}: TLS with the {_NAMES[leg.side]} failed: {failure.text} {failure.hint}"))
+
+    def send(self, leg: Leg, data: bytes) -> None:
+        """See `pairing.House`."""
+        self._outbox.send(leg, data)
+
+    def flush(self) -> None:
+        """See `pairing.House`."""
+        self._outbox.flush()
 
     def over(self, pairing: Pairing) -> None:
         """See `pairing.House`."""
