@@ -511,7 +511,8 @@ class Engine:
         self._lanes.pop(slot * 2 + 1, None)
         track.tally.release()
         self._flows.state[slot] = state
-        self.summary.note(track.observer.phase, lambda: track.flow)
+        sealed = track.observer.inside is not None and not track.observer.inside.has_spoken
+        self.summary.note(Phase.TLS if sealed else track.observer.phase, lambda: track.flow)
 
     def _expire(self, time_ns: int) -> None:
         for slot, track in list(self._stalled.items()):

@@ -106,3 +106,10 @@ def test_tshark_cannot_read_a_pipe_again():
     told = run("log", "--tls-engine", "tshark", "-")
     assert told.returncode == 2
     assert "pipe" in told.stderr
+
+
+@pytest.mark.shared
+def test_keys_of_others_leave_it_encrypted_and_say_so():
+    told = run("log", "--keylog", str(TLS / "t13_mtls.keys"), str(TLS / "t13_aes128gcm.pcap"))
+    assert "1 TLS connection" in told.stderr
+    assert "CALL" not in told.stdout

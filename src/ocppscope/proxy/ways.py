@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 20.0
 """How long the CSMS may take to accept a connection."""
-HAPPY_EYEBALLS_SECONDS = 0.25
-"""After how long another address of the CSMS is tried beside the first (RFC 8305 §5)."""
+ADDRESS_SECONDS = 5.0
+"""How long one of several addresses of the CSMS may take. They are tried one after another: of attempts side by side
+(RFC 8305 §5) the CSMS would see connections that nobody uses."""
 
 
 class ConnectError(Exception):
@@ -99,13 +100,22 @@ class Reverse:
     async def connect(self, station: Leg, make: Callable[[], Leg]) -> None:
         """See `Way`."""
         del station
+        await connecting(self._try(make), self._to)
+
+    async def _try(self, make: Callable[[], Leg]) -> None:
         loop = asyncio.get_running_loop()
-        await connecting(
-            loop.create_connection(
-                make, self._to.host, self._to.port, happy_eyeballs_delay=HAPPY_EYEBALLS_SECONDS, interleave=1
-            ),
-            self._to,
-        )
+        found = await loop.getaddrinfo(self._to.host, self._to.port, type=socket.SOCK_STREAM)
+        places = list(dict.fromkeys((one[0], str(one[4][0]), self._to.port) for one in found))
+        for number, (family, host, port) in enumerate(places, 1):
+            last = number == len(places)
+            try:
+                attempt = loop.create_connection(make, host, port, family=family)
+                await asyncio.wait_for(attempt, None if last else ADDRESS_SECONDS)
+            except (OSError, TimeoutError):
+                if last:
+                    raise
+            else:
+                return
 
 
 async def connecting(attempt: object, to: Address | Endpoint) -> None:
