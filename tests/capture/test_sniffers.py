@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -352,6 +353,21 @@ def test_a_sniffer_that_is_killed(pair, out):
     assert "signal 9" in recorder.troubles()[-1]
     recorder.stop()
     assert packets_in(out) == 0
+
+
+@pytest.mark.netns
+def test_the_dumpcap_of_a_sniffer_that_is_killed_ends_with_it(pair, out):
+    if not shutil.which("dumpcap"):
+        pytest.skip("dumpcap is not installed")
+    recorder = Sniffer(LiveRequest(FAR, out), sniffer="dumpcap")
+    recorder.start()
+    assert recorder._process is not None
+    number = recorder._process.pid
+    (child,) = map(int, Path(f"/proc/{number}/task/{number}/children").read_text().split())
+    recorder._process.kill()
+    until(lambda: not recorder.running)
+    until(lambda: gone(child))
+    recorder.stop()
 
 
 @pytest.mark.netns

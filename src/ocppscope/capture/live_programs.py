@@ -5,6 +5,7 @@ Nothing is read of the packets but where they end.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import re
@@ -29,6 +30,7 @@ BUFFER_MEBIBYTES = 64
 MAX_SAID_BYTES = 16 << 10
 """What is kept of what it says on stderr."""
 LEAVING_SECONDS = 3.0
+_PR_SET_PDEATHSIG = 1
 DUMPCAP_SECONDS = 0.3
 """What dumpcap has not passed on when it is told to leave, it throws away: it is told so much later."""
 
@@ -164,6 +166,7 @@ class ProgramSource:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is ours to pass on
+                preexec_fn=_die_with_us,  # noqa: PLW1509 (the sniffer has one thread)
                 env={**os.environ, "LC_ALL": "C"},  # so that its sentences can be read
             )
         except PermissionError:
@@ -224,3 +227,12 @@ def _reason(lines: list[str]) -> str:
         if found := re.search(r"\(([^()]*(?:\([^()]*\)[^()]*)*)\)\s*$", line):
             return found[1]
     return lines[0] if lines else "it does not compile"
+
+
+def _die_with_us() -> None:
+    """In the new process: asks Linux to end it when we do, however that is (prctl(2)).
+
+    tcpdump forgets it as it changes its user, and then stays until its next packet finds nobody to take it.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
