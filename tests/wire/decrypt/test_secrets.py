@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocppscope.errors import UsageError
+from ocppscope.tlsnames import suite_name
 from ocppscope.wire.decrypt import KeyLogReader, Secrets, chacha, keylog, keys, suites
 from ocppscope.wire.decrypt.half import APPLICATION, traffic_epoch
 
@@ -200,16 +201,16 @@ def test_the_table_of_suites():
     wrong = []
     for high, low, standard in found:
         number = int(high + low, 16)
-        if suites.name(number) != names.get(standard, standard):
-            wrong.append((hex(number), standard, suites.name(number)))
+        if suite_name(number) != names.get(standard, standard):
+            wrong.append((hex(number), standard, suite_name(number)))
     assert wrong == []
 
 
 def test_unknown_suites_are_named_by_number():
-    assert suites.name(0xFEFE) == "0xFEFE"
+    assert suite_name(0xFEFE) == "0xFEFE"
     assert suites.suite(0xFEFE) is None
     assert suites.suite(0xC05C) is None  # ARIA
-    assert suites.name(0xC05C) == "TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256"
+    assert suite_name(0xC05C) == "TLS_ECDHE_ECDSA_WITH_ARIA_128_GCM_SHA256"
 
 
 @pytest.mark.parametrize(

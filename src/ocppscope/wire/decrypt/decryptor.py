@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocppscope.tlsnames import suite_name
 from ocppscope.wire import tls
 from ocppscope.wire.decrypt import midway
 from ocppscope.wire.decrypt.half import APPLICATION, EARLY, HANDSHAKE, MAX_SLACK, SESSION, Half
@@ -19,7 +20,6 @@ from ocppscope.wire.decrypt.keylog import APPLICATION as APPLICATION_LABELS
 from ocppscope.wire.decrypt.negotiation import EARLY_DATA, NEW_SESSION_TICKET, Negotiation, certificates, extensions
 from ocppscope.wire.decrypt.records import HEADER
 from ocppscope.wire.decrypt.results import Alert, Out, Plain, PlainGap
-from ocppscope.wire.decrypt.suites import name
 from ocppscope.wire.decrypt.waiting import Held, Queue
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Decryptor:
     def suite(self) -> str:
         """The name of the cipher suite, "" while it is not known."""
         chosen = self._negotiation.server
-        return "" if chosen is None else name(chosen.suite)
+        return "" if chosen is None else suite_name(chosen.suite)
 
     @property
     def waits(self) -> bool:

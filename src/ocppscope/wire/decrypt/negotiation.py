@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocppscope.model import ServerHello
+from ocppscope.tlsnames import suite_name
 from ocppscope.wire import tls
 from ocppscope.wire.decrypt import keylog, keys, suites
 from ocppscope.wire.decrypt.half import APPLICATION, EARLY, HANDSHAKE, SESSION, Epoch, traffic_epoch
@@ -154,7 +155,7 @@ class Negotiation:
         if not _TLS10 <= version <= _TLS13:
             return f"Version 0x{version:04X} of TLS is not decrypted."
         if suite is None:
-            return f"The cipher suite {suites.name(self.server.suite)} is not decrypted."
+            return f"The cipher suite {suite_name(self.server.suite)} is not decrypted."
         if (version == _TLS13) != (not suite.exchange):
             return f"The cipher suite {suite.name} does not belong to the version that was chosen."
         if self._compression:
