@@ -91,12 +91,17 @@ class FindingsByMessage:
 
     def verdicts(self, message: Message) -> Verdicts:
         """Of one message, mostly none."""
-        return tuple(verdict for verdict, _ in self._said.get((message.connection, message.ordinal), ()))
+        return tuple(verdict for verdict, _ in self.of(message))
 
-    def lines(self, message: Message) -> str:
-        """Lines to stand below a message."""
-        said = self._said.get((message.connection, message.ordinal), ())
-        return "".join(f"\n    ▲ {one.severity} {one.rule}  {visible(text, 300)}" for one, text in said)
+    def of(self, message: Message) -> tuple[tuple[Verdict, str], ...]:
+        """What was said of one message, with the sentences; mostly nothing."""
+        return self._said.get((message.connection, message.ordinal), ())
+
+    def below(self, body: str, message: Message) -> str:
+        """The body of a message's line, with what was said in lines below it."""
+        return body + "".join(
+            f"\n    ▲ {one.severity} {one.rule}  {visible(text, 300)}" for one, text in self.of(message)
+        )
 
 
 def findings_by_message(names: list[str], options: Options, *, quiet: bool = True) -> FindingsByMessage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ocppscope.acts import act_of
 from ocppscope.model import (
@@ -24,26 +24,48 @@ if TYPE_CHECKING:
     from ocppscope.model import Connection
     from ocppscope.render.formats import LogFormat
 
+B = TypeVar("B")
+"""The body of a line: what is made of one event alone."""
+B_form = TypeVar("B_form")
+L_co = TypeVar("L_co", covariant=True)
+L = TypeVar("L")
+"""A line."""
 
 MAX_HOSTS = 4096
 """Addresses between which OCPP is spoken that are remembered."""
 
 
-class Log:
-    """The log of one run. Every message counts as a row, shown or not, so that rows keep their names."""
+class Form(Protocol[B_form, L_co]):
+    """What the lines are: text, as of `render.formats.LogFormat`, or the events themselves."""
+
+    def seen(self, connection: Connection) -> None:
+        """A connection was found, or more is known of it."""
+
+    def message(self, message: Message) -> B_form:
+        """The body of a message."""
+
+    def event(self, event: Event) -> B_form | None:
+        """The body of another event; None where it is not shown."""
+
+    def line(self, row: int | None, connection: int, time_ns: int, body: B_form) -> L_co:
+        """A body as it is written."""
+
+
+class Selection(Generic[B, L]):
+    """What is shown of one run, in order. Every message counts as a row, shown or not: rows keep their names."""
 
     def __init__(
         self,
-        form: LogFormat,
-        write: Callable[[str], object],
+        form: Form[B, L],
+        write: Callable[[L], object],
         *,
         sieve: Sieve | None = None,
         events: bool = True,
         legs: bool = False,
         count: int | None = None,
-        annotate: Callable[[Message], str] | None = None,
+        annotate: Callable[[B, Message], B] | None = None,
     ) -> None:
-        """`annotate` gives whole lines that stand below a message."""
+        """`annotate` adds to the body of a message."""
         self._annotate = annotate
         self.form = form
         self._line = form.line
@@ -71,14 +93,14 @@ class Log:
                     wanted, self._latest[event.connection, event.side] = False, (self.rows, event)
                 body = message_of(event) if wanted else None
                 if body is not None and self._annotate is not None:
-                    body += self._annotate(event)
+                    body = self._annotate(body, event)
                 self.message(event.connection, event.time_ns, body)
                 if self.done:
                     return
             else:
                 self.other(event)
 
-    def message(self, connection: int, time_ns: int, body: str | None) -> None:
+    def message(self, connection: int, time_ns: int, body: B | None) -> None:
         """The next message, by its body; None if it is filtered out or folded."""
         row = self.rows
         self.rows = row + 1
@@ -90,7 +112,7 @@ class Log:
             if self._count is not None and self.shown >= self._count:
                 self.done = True
 
-    def messages(self, connections: Sequence[int], times: Sequence[int], bodies: Sequence[str]) -> None:
+    def messages(self, connections: Sequence[int], times: Sequence[int], bodies: Sequence[B]) -> None:
         """The next messages, none of them filtered out."""
         if self._count is not None or not self.folded.keys().isdisjoint(connections):
             for connection, time_ns, body in zip(connections, times, bodies, strict=True):
@@ -100,7 +122,8 @@ class Log:
         rows = range(self.rows, self.rows + len(bodies))
         self.rows += len(bodies)
         self.shown += len(bodies)
-        self._write("".join(map(self._line, rows, connections, times, bodies)))
+        for line in map(self._line, rows, connections, times, bodies):
+            self._write(line)
 
     def other(self, event: Event) -> None:
         """The next event that is no message."""
@@ -157,3 +180,9 @@ class Log:
             self.folded.setdefault(connection.number, 0)
         if any(connection.lost_bytes):
             self.lost[connection.number] = connection
+
+
+class Log(Selection[str, str]):
+    """The log of one run, as text."""
+
+    form: LogFormat

@@ -1,0 +1,1 @@
+"""Evidence as files that others can open: a registry of forms, one module a form."""
