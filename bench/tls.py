@@ -1,6 +1,7 @@
 """Puts a generated capture into TLS: the same sessions, at the same times, each in a TLS connection of OpenSSL's.
 
-`python -m bench.tls plain 20k` makes bench/data/plain-20k-tls13.pcapng, with its secrets inside and beside it.
+`python -m bench.tls plain 20k tls13` makes bench/data/plain-20k-tls13.pcapng, with its secrets inside and beside it;
+without a version, one for each.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bench.generate import DATA
+from bench.generate import cached, number
 from ocppscope.capture import pcapngout
 from ocppscope.capture.pcapfile import open_captures
+from ocppscope.capture.synthetic import Conversation
 from ocppscope.model import Side
-from ocppscope.proxy.synthetic import Conversation
 from ocppscope.wire.link import LinkDecoder, endpoints
 
 VERSIONS = {"tls12": ssl.TLSVersion.TLSv1_2, "tls13": ssl.TLSVersion.TLSv1_3}
@@ -116,14 +117,24 @@ def _contexts(directory: Path, key_log: Path, version: ssl.TLSVersion) -> tuple[
     return station, csms
 
 
+def path_of(source: Path, version: str) -> Path:
+    """Where a capture lies once it is in TLS."""
+    return source.with_name(f"{source.stem}-{version}.pcapng")
+
+
 def made(variant: str, size: str, version: str) -> Path:
-    """The capture of that kind; its key log has the suffix `.keys`."""
-    target = DATA / f"{variant}-{size}-{version}.pcapng"
-    if not target.exists():
-        protect(DATA / f"{variant}-{size}.pcap", target, target.with_suffix(".keys"), VERSIONS[version])
+    """The capture of that kind, made if it is not there; its key log has the suffix `.keys`."""
+    source, _ = cached(variant, number(size))
+    target = path_of(source, version)
+    if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+        part = target.with_suffix(".part")
+        protect(source, part, target.with_suffix(".keys"), VERSIONS[version])
+        part.rename(target)
     return target
 
 
 if __name__ == "__main__":
-    for name in VERSIONS:
-        print(made(sys.argv[1], sys.argv[2], name))
+    for name in sys.argv[3:] or VERSIONS:
+        path = made(sys.argv[1], sys.argv[2], name)
+        with open_captures([path]) as reader:
+            print(path, sum(len(block.offsets) for block in reader.blocks()), sep="\t")

@@ -11,10 +11,10 @@ from ocppscope.acts import ACTS, Act, act_of, comment_of
 from ocppscope.batch import Batch
 from ocppscope.capture import pcapng, pcapng_blocks, pcapngout
 from ocppscope.capture.pcapfile import open_captures
+from ocppscope.capture.synthetic import Conversation
 from ocppscope.cli.session import Log
 from ocppscope.engine import Engine
 from ocppscope.model import ConnectionClosed, Endpoint, Message, PacketComment, Side
-from ocppscope.proxy.synthetic import Conversation
 from ocppscope.render.jsonl import JsonlFormat
 from ocppscope.render.textlog import Style, TextFormat
 

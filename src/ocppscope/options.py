@@ -28,3 +28,5 @@ class Options(NamedTuple):
     tls_engine: str = "own"  # who decrypts: "own" or "tshark"
     key_logs: tuple[str, ...] = ()  # files, for tshark
     server_keys: tuple[str, ...] = ()
+    dialect: str = ""  # of logs of messages: its name, or a file that describes it; "": told by their first lines
+    log_zone: str = ""  # of times without a zone in logs

@@ -7,6 +7,7 @@ that they find to the same `Track`. A line of the log stands for a packet. No I/
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -22,7 +23,9 @@ from ocppscope.capture.entries import (
     Ended,
     Entry,
     Found,
+    LogBlock,
     Lost,
+    Named,
     Said,
 )
 from ocppscope.model import (
@@ -32,7 +35,10 @@ from ocppscope.model import (
     Endpoint,
     Event,
     Flow,
+    Kind,
+    Message,
     Origin,
+    Outcome,
     Problem,
     Side,
     Text,
@@ -47,6 +53,8 @@ from ocppscope.wire.websocket import Reader
 
 MAX_SNAPSHOTS = 1 << 17
 """Connections whose latest snapshot is kept; of more, the oldest closed ones are forgotten."""
+MAX_NAMED = 64
+"""CALLs of a connection that are named without an id, and wait for an answer that is."""
 MAX_OPEN = 1 << 14
 """Connections that are open at a time; of more, the oldest ends."""
 BATCH = 4096
@@ -55,6 +63,7 @@ FIRST_PORT, PORTS = 40_000, 20_000
 
 _TEXT, _BINARY = 1, 2
 _CUT = Problem("ws.lost-bytes", "The log shows only the beginning of this message.")
+_UNSHOWN = Problem("ws.lost-bytes", "The log names this message; its JSON is not in the log.")
 _SERVER = Endpoint("192.0.2.254", 9000)  # RFC 5737: an address for documentation
 
 
@@ -64,6 +73,14 @@ class _LoggedTrack(Track):
     __slots__ = ("name",)
 
     name: str
+
+    def announce(self, time_ns: int) -> None:
+        """Tells of the connection, unless that was told."""
+        self._announce(time_ns)
+
+    def tell(self, event: Event) -> None:
+        """Hands out an event."""
+        self._host.emit(event)
 
     def snapshot(self, closed_ns: int | None = None) -> Connection:
         """What is known now."""
@@ -84,6 +101,7 @@ class _Talk:
         self._version = version  # as the log states it
         self._upgrade: Upgrade | None = Upgrade()  # None from when it is WebSocket
         self._readers = (Reader(Side.STATION, track, None), Reader(Side.CSMS, track, None))
+        self._named: dict[tuple[Side, str], Message] = {}  # the latest CALLs that are named without an id
 
     @property
     def upgraded(self) -> bool:
@@ -137,6 +155,36 @@ class _Talk:
         origin = Origin(time_ns, (line,))
         self.track.text(side, Text(said.text, origin, len(octets), binary=said.binary, problems=(_CUT,)))
 
+    def name(self, side: Side, named: Named, time_ns: int, line: int) -> None:
+        """A message that is not shown: as much of its text as is known, for whoever pairs it."""
+        origin = Origin(time_ns, (line,))
+        parts: list[object] = [int(named.kind), named.id]
+        if named.kind in (Kind.CALL, Kind.SEND):
+            parts.append(named.action)
+        head = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))[:-1] + ","
+        text = Text(head.encode("utf-8", "replace"), origin, 0, problems=(_UNSHOWN,))
+        if named.id:
+            self.track.text(side, text)
+            return
+        dialogue = self.track.dialogue
+        assert dialogue is not None
+        self.track.announce(time_ns)
+        self.track.tell(self._without_id(dialogue.read(side, text._replace(payload=b"")), named))
+
+    def _without_id(self, message: Message, named: Named) -> Message:
+        """A message of which only kind and action are known. An answer is that of the latest such CALL."""
+        message = replace(message, kind=named.kind, action=named.action, outcome=Outcome.NONE)
+        if named.kind is Kind.CALL:
+            if len(self._named) >= MAX_NAMED:
+                del self._named[next(iter(self._named))]
+            self._named[message.side, named.action] = message
+            return replace(message, outcome=Outcome.PENDING)
+        call = self._named.pop((message.side.other, named.action), None)
+        if call is None or named.kind is not Kind.CALLRESULT:
+            return message
+        latency = message.time_ns - call.time_ns
+        return replace(message, outcome=Outcome.ANSWERED, reply_to=call.ordinal, latency_ns=latency)
+
     def control(self, side: Side, controlled: Controlled, time_ns: int, line: int) -> None:
         """A control frame."""
         octets = frame(controlled.opcode, controlled.payload, masked=side is Side.STATION)
@@ -162,6 +210,7 @@ class Replay:
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
         self.secrets = None  # of a log
+        self.summary = None  # what packets there were: none
         self.connections: dict[int, Connection] = {}  # the latest snapshots, by number
         self.batch = Batch()
         self.round_trips = RoundTripTable()  # stays empty: a log knows no segments
@@ -214,6 +263,14 @@ class Replay:
                 self._entry(entry)
         return self._take_batch()
 
+    def packets(self, block: LogBlock) -> Batch:
+        """The events of the next block: a line stands for a packet. See `Engine`."""
+        return self.entries(block.entries)
+
+    def retry(self) -> Batch:
+        """See `Engine`; a log waits for no keys."""
+        return Batch()
+
     def finish(self) -> Batch:
         """The events of the end of the log: what is open is closed at the time of its last entry."""
         for talk in list(self._talks):
@@ -253,6 +310,8 @@ class Replay:
             return
         if isinstance(what, Said):
             talk.say(side, what, time_ns, entry.line)
+        elif isinstance(what, Named):
+            talk.name(side, what, time_ns, entry.line)
         elif isinstance(what, Controlled):
             talk.control(side, what, time_ns, entry.line)
         elif isinstance(what, Lost):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ocppscope.capture import pcapngout, tshark, tshark_packet, tshark_program
 from ocppscope.capture.pcapfile import open_captures
+from ocppscope.capture.synthetic import Conversation
 from ocppscope.capture.tshark import StreamPiece, TsharkStreams, packets_of
 from ocppscope.capture.tshark_packet import PacketTrees
 from ocppscope.capture.tshark_program import Reading, find
@@ -21,7 +22,6 @@ from ocppscope.capture.tshark_streams import DecryptedStreams, decrypted
 from ocppscope.engine import Engine
 from ocppscope.errors import AccessError, CaptureError, UsageError
 from ocppscope.model import ConnectionClosed, ConnectionOpened, Endpoint, Flow, Message, Side
-from ocppscope.proxy.synthetic import Conversation
 from support_tshark import OracleStream, decrypted_streams
 
 ROOT = Path(__file__).parents[2]

@@ -9,12 +9,17 @@ import time
 import pytest
 
 from ocppscope.capture import pcapngout
+from ocppscope.capture.synthetic import Conversation
 from ocppscope.cli.feeds import RecorderFeed
+from ocppscope.cli.following import Follow, run_follow
 from ocppscope.cli.loading import CaptureSession
+from ocppscope.cli.run import LogRequest
 from ocppscope.engine import Engine
 from ocppscope.model import Endpoint, Message, Side
 from ocppscope.options import Options
-from ocppscope.proxy.synthetic import Conversation
+from ocppscope.render.times import ClockFormat
+from ocppscope.store.notes import load_notes
+from support_cli import run
 from test_comments import ANSWER, UPGRADE, frame
 
 DEADLINE = 20.0
@@ -148,6 +153,33 @@ def test_the_last_message_is_told_even_if_nothing_follows_it(recorder):
         until(lambda: rows[-1:] == [29], "the telling of the last row")
     finally:
         session.stop()
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_notes_stand_beside_the_first_file_of_what_is_kept(recorder, is_kept, monkeypatch):
+    class Screens:
+        """In place of the screens: notes the first message, as ; does."""
+
+        def __init__(self, session, settings, *, filter_text):
+            self.session = session
+
+        def run(self):
+            self.session.start(lambda: None)
+            recorder.call()
+            until(lambda: len(self.session.store) == 1, "the first row")
+            recorder.turn()
+            if self.session.notes is not None:
+                self.session.notes.set(self.session.store.message(0), note="live")
+                self.session.notes.save()
+
+    monkeypatch.setattr("ocppscope.tui.app.Scope", Screens)
+    log = LogRequest([], Options(), "text", "never", ClockFormat())
+    run_follow(Follow(recorder, log, is_kept=is_kept), on_screen=True)
+    recorder.stop()
+    first = recorder.files()[0]
+    assert [one.note for _, one in load_notes(first).items()] == (["live"] if is_kept else [])
+    if is_kept:
+        assert "live   (row 0)" in run("note", first).out
 
 
 def test_nothing_recorded_is_no_trouble(recorder):

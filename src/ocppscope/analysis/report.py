@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from ocppscope.analysis.finding import Finding, Severity
-from ocppscope.analysis.vantage import HOST, MIDDLE, WORDS
+from ocppscope.analysis.vantage import HOST, LOG, MIDDLE, WORDS
 from ocppscope.model import Version
 
 if TYPE_CHECKING:
@@ -79,16 +78,6 @@ def report(
     )  # fmt: skip
 
 
-HIDDEN = "(hidden)"
-"""Stands for a name from the wire in a report that is meant to be shared."""
-
-
-def shareable(found: Report) -> Report:
-    """A report without the names from the wire that stand in `measured`: tags, serial numbers, users, addresses."""
-    findings = tuple(replace(one, measured=dict.fromkeys(one.measured, HIDDEN)) for one in found.findings)
-    return replace(found, findings=findings)
-
-
 def _summary(station: Station, autopsy: Autopsy | None) -> StationSummary:
     known = station.registration
     return StationSummary(
@@ -123,4 +112,6 @@ def standpoint(vantage: str) -> str:
         return f"{where}: latencies include the network on the far side of who answers."
     if vantage == HOST:
         return f"{where}: latencies are processing times."
+    if vantage == LOG:
+        return "Messages without their packets, as a log has them: latencies are between the times that it gives."
     return "It is not known where this was captured: latencies may include the time on the network."

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ocppscope.model import Transport
 
-STATION, MIDDLE, CSMS, HOST = "station", "middle", "csms", "host"
-"""At the station; between them; at the CSMS; both on one host, or so near that it makes no difference."""
+STATION, MIDDLE, CSMS, HOST, LOG = "station", "middle", "csms", "host", "log"
+"""At the station; between them; at the CSMS; both on one host, or so near that it makes no difference; in a log."""
 WORDS = {
     STATION: "at the station", MIDDLE: "between station and CSMS", CSMS: "at the CSMS",
-    HOST: "on a host or a network that both share", "": "nobody knows where",
+    HOST: "on a host or a network that both share", LOG: "as messages, by a log", "": "nobody knows where",
 }  # fmt: skip
 NEAR_NS = 1_000_000
 """Answers quicker than this come from the same network."""
@@ -24,8 +24,10 @@ TIMES_NEARER = 5
 
 
 def vantage_of(transport: Transport | None) -> str:
-    """By the TCP handshake of one connection; "" where it was not captured or says nothing."""
-    if transport is None or transport.syn_ns is None or transport.synack_ns is None or transport.ack_ns is None:
+    """By the TCP handshake of one connection; "" where it was not captured or says nothing, `LOG` without TCP."""
+    if transport is None:
+        return LOG
+    if transport.syn_ns is None or transport.synack_ns is None or transport.ack_ns is None:
         return ""
     to_csms, to_station = transport.synack_ns - transport.syn_ns, transport.ack_ns - transport.synack_ns
     if to_csms < 0 or to_station < 0:

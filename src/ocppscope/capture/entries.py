@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ocppscope.model import Flow, Side, Version
+from ocppscope.model import Flow, Kind, Side, Version
 
 
 class Asked(NamedTuple):
@@ -41,6 +41,14 @@ class Said(NamedTuple):
     whole: bool = True
 
 
+class Named(NamedTuple):
+    """A message that the log names and does not show."""
+
+    kind: Kind
+    id: str = ""  # "": the log does not say
+    action: str = ""
+
+
 class Controlled(NamedTuple):
     """A control frame (RFC 6455 §5.5): 8 close, 9 ping, 10 pong."""
 
@@ -68,7 +76,7 @@ class Ended(NamedTuple):
     """The log goes on to here, whether or not anything was said."""
 
 
-What = Asked | Answered | Found | Said | Controlled | Lost | Closed | Ended
+What = Asked | Answered | Found | Said | Named | Controlled | Lost | Closed | Ended
 
 
 class Entry(NamedTuple):
@@ -83,3 +91,15 @@ class Entry(NamedTuple):
     number: int | None
     side: Side | None
     what: What
+
+
+class LogBlock(NamedTuple):
+    """Some entries of a log, in order: what `PacketBlock` is for packets."""
+
+    entries: list[Entry]
+    time_ns: tuple[int, ...]  # of the first and the last of them
+
+
+def block_of(entries: list[Entry]) -> LogBlock:
+    """A block of these."""
+    return LogBlock(entries, (entries[0].time_ns, entries[-1].time_ns) if entries else ())

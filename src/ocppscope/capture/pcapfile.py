@@ -84,6 +84,25 @@ class CaptureReader:
         self._chunk = chunk_bytes
         self._origins = [_Origin(None if str(path) == STDIN else Path(path), stdin, self._stopped) for path in paths]
 
+    is_log = False
+
+    @classmethod
+    def of_opened(
+        cls,
+        opened: Input,
+        keep_secrets: Callable[[bytes], object] | None,
+        *,
+        chunk_bytes: int,
+        growth: Growth | None,
+        stopped: threading.Event,
+    ) -> Self:
+        """The reader of one input that is open already; it is closed with the reader."""
+        annotations = Annotations(keep_secrets)
+        reader = cls([STDIN], growth=growth, stdin=None, chunk_bytes=chunk_bytes, annotations=annotations)
+        reader._stopped = stopped
+        reader._origins[0].take(opened)
+        return reader
+
     @property
     def notices(self) -> list[str]:
         """Sentences for the user."""
@@ -188,10 +207,16 @@ class _Origin:
             self.regular = is_regular(self._path)
             self.size = self._path.stat().st_size if self.regular else None
 
+    def take(self, opened: Input) -> None:
+        """It is open already."""
+        self._input = opened
+
     def begin(self, annotations: Annotations, chunk: int, *, growth: Growth | None = None) -> CaptureFile:
         """Open it, unless it is open."""
         if self.file is None:
-            if self._path is not None:
+            if self._input is not None:
+                pass
+            elif self._path is not None:
                 self._input = open_path(self._path, self._stopped, growth=growth if self.regular else None)
             elif self._stdin is not None:
                 self._input = open_stdin(self._stdin, self._stopped)

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 ETHERNET = 1
 MAX_COMMENT_BYTES = 4096
@@ -42,10 +42,15 @@ def interface(linktype: int, name: str, *, snaplen: int = 0, bpf: str = "") -> b
     return _block(1, struct.pack("<HHI", linktype, 0, snaplen), options)
 
 
-def packet(number: int, time_ns: int, data: bytes, *, length: int | None = None, comment: str = "") -> bytes:
-    """An Enhanced Packet Block (§4.3) of interface `number`; `length` is that on the wire, if more than was kept."""
+def packet(
+    number: int, time_ns: int, data: bytes, *, length: int | None = None, comment: str | Sequence[str] = ""
+) -> bytes:
+    """An Enhanced Packet Block (§4.3) of interface `number`; `length` is that on the wire, if more than was kept.
+
+    There may be several comments (§3.5).
+    """
     size = len(data)
-    options = b"" if not comment else _options([(_COMMENT, _cut(comment))])
+    options = b"" if not comment else _options(_comments(comment))
     total = 32 + (size + 3 & ~3) + len(options)
     head = _PACKET.pack(
         6, total, number, time_ns >> 32 & 0xFFFFFFFF, time_ns & 0xFFFFFFFF, size, size if length is None else length
@@ -73,6 +78,10 @@ def _block(kind: int, body: bytes, options: Iterable[tuple[int, bytes]]) -> byte
 def _options(options: Iterable[tuple[int, bytes]]) -> bytes:
     written = b"".join(struct.pack("<HH", code, len(value)) + value + _PAD[len(value) & 3] for code, value in options)
     return written + b"\0\0\0\0" if written else b""
+
+
+def _comments(comment: str | Sequence[str]) -> list[tuple[int, bytes]]:
+    return [(_COMMENT, _cut(one)) for one in ((comment,) if isinstance(comment, str) else comment)]
 
 
 def _cut(text: str) -> bytes:

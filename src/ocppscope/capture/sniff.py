@@ -43,8 +43,8 @@ _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"PAR1", "a Parquet file", ""),
 )
 _TEXTS: tuple[tuple[bytes, str, str], ...] = (
-    (b"{", "JSON", "It may be a message log; a capture is what `tcpdump -w FILE` or `tshark -w FILE` writes."),
-    (b"[", "JSON", "It may be a message log; a capture is what `tcpdump -w FILE` or `tshark -w FILE` writes."),
+    (b"{", "JSON", "A capture is what `tcpdump -w FILE` or `tshark -w FILE` writes."),
+    (b"[", "JSON", "A capture is what `tcpdump -w FILE` or `tshark -w FILE` writes."),
     (b"<!doctype html", "an HTML page", "A download may have ended at a login page: fetch the capture again."),
     (b"<html", "an HTML page", "A download may have ended at a login page: fetch the capture again."),
     (b"<", "XML", "Packets printed as XML (PDML) are not enough: " + _RECORD),
@@ -74,6 +74,28 @@ def format_of(name: str, head: bytes, annotations: Annotations) -> tuple[Format,
             _check_section(name, head)
         return PcapngFormat(name, annotations), 0
     raise CaptureError(*_something_else(name, head[:SNIFFED_BYTES]))
+
+
+def may_be_log(head: bytes) -> bool:
+    """Whether the first bytes may be those of a log of messages: text, in UTF-8, UTF-16 or a code page."""
+    if not head or head[:4] in VARIANTS or head[:4] == SECTION_MAGIC:
+        return False
+    if head[:2] in _UTF_16 or b"\0" in head[:2]:
+        head = head.replace(b"\0", b"").removeprefix(_UTF_16[0]).removeprefix(_UTF_16[1])
+    elif any(head.startswith(magic) for magic, *_ in _OTHER_FORMATS):
+        return False
+    return not any(byte < 32 and byte not in b"\t\n\r\f\x1b\b" for byte in head)
+
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def no_log(name: str, head: bytes) -> tuple[str, str]:
+    """What a text is instead in which nothing reads as a message, and what to do."""
+    if not head.strip():
+        return f"{name} is empty.", "Nothing may have been recorded yet; tcpdump -U writes at once."
+    what, hint = _something_else(name, head)
+    return what, f"Nothing in it reads as an OCPP message; `--dialect help` lists the logs that are read. {hint}"
 
 
 def _check_section(name: str, head: bytes) -> None:

@@ -37,9 +37,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocppscope.capture import upgrades
+from ocppscope.capture.dialects.clock import BASE_DAY, instant_in
 from ocppscope.capture.entries import (
     Answered,
     Asked,
@@ -49,12 +50,16 @@ from ocppscope.capture.entries import (
     Entry,
     Found,
     Lost,
+    Named,
     Said,
     What,
 )
 from ocppscope.capture.instants import DAY, MINUTE, date_ns, instant_ns, time_of_day_ns
 from ocppscope.errors import CaptureError
-from ocppscope.model import Side
+from ocppscope.model import Kind, Side
+
+if TYPE_CHECKING:
+    from ocppscope.capture.dialects.context import Context
 
 MAX_HEAD = 400
 """Characters of a line in which its station and arrow must stand."""
@@ -93,7 +98,16 @@ _KINDS = frozenset(
     {"CALL", "CALLRESULT", "CALLERROR", "CALLRESULTERROR", "SEND", "UNPARSED"}
     | {"RESULT", "ERROR", "RESERR", "?"}  # where a terminal is narrow
 )
+_KIND_OF = {
+    **{kind.name: kind for kind in Kind}, "RESULT": Kind.CALLRESULT, "ERROR": Kind.CALLERROR,
+    "RESERR": Kind.CALLRESULTERROR,
+}  # fmt: skip
+_SUMMARY = re.compile(r"(?P<kind>\S+) +(?P<action>\S+) +(?P<id>\S+)")
 _CONSEQUENCES = frozenset({"UNANSWERED", "UNANSW", "TIMEOUT"})
+_SAYS = re.compile(
+    r"\s*(?:\[\s*[2-6]\s*,|(?:CALL|CALLRESULT|CALLERROR|CALLRESULTERROR|SEND|UNPARSED|RESULT|ERROR|RESERR|OPEN|REFUSED"
+    r"|NO REPLY|CLOSED|PING|PONG|CLOSE|TEXT|BINARY|GAP|LOST|UNREAD)(?:\s|$))"
+)
 _REQUEST = re.compile(r"[A-Za-z]+ .*HTTP/\d", re.ASCII)
 _CLOSE = re.compile(r'(?:Close ?)?(?:(\d{1,5})|without a code)?(?: \([^()]*\))?(?: ?"(.*)")?', re.ASCII | re.DOTALL)
 _CLOSED = re.compile(r'(?:by the (?P<who>station|CSMS), )?"?(?P<how>FIN|RST|port reused|end of capture)\b', re.ASCII)
@@ -123,6 +137,48 @@ class _Head(NamedTuple):
     words: str
 
 
+class TextReader:
+    """Reads a text log that may hold anything else besides. A `LineReader`."""
+
+    def __init__(self, context: Context) -> None:
+        self.tally = context.tally
+        day = next((found[:10] for found in map(instant_in, context.first) if found), BASE_DAY)
+        self._log = _TextLog(date_ns(day), self._refused)
+
+    def line(self, number: int, text: str) -> list[Entry]:
+        """The next line."""
+        return self._counted(self._log.line(number, text))
+
+    def finish(self) -> list[Entry]:
+        """The end of the log."""
+        return self._counted(self._log.finish())
+
+    def _refused(self) -> None:
+        self.tally.skipped += 1
+
+    def _counted(self, entries: list[Entry]) -> list[Entry]:
+        for entry in entries:
+            if isinstance(entry.what, Said | Named):
+                self.tally.messages += 1
+                self.tally.cut += isinstance(entry.what, Said) and not entry.what.whole
+                self.tally.named += isinstance(entry.what, Named)
+            else:
+                self.tally.events += 1
+        return entries
+
+
+def is_text_line(line: str) -> bool:
+    """Whether a line reads as one of a text log."""
+    line = _COLOUR.sub("", line[:MAX_HEAD])
+    if _DATE.fullmatch(line.rstrip()):
+        return True
+    time = _TIME.match(line)
+    found = _BODY.match(line, time.end()) if time else None
+    if found is None or time is None or not (found["station"] or time["number"]):
+        return False
+    return _SAYS.match(line, found.end()) is not None
+
+
 def read_text_log(lines: Iterable[str], day_ns: int | None = None) -> Iterator[Entry]:
     """The entries of a text log. `day_ns`: the day of times before the first date line; without it, they need one.
 
@@ -134,8 +190,10 @@ def read_text_log(lines: Iterable[str], day_ns: int | None = None) -> Iterator[E
 class _TextLog:
     """What has to be remembered from line to line."""
 
-    def __init__(self, day_ns: int | None = None) -> None:
+    def __init__(self, day_ns: int | None = None, refused: Callable[[], object] | None = None) -> None:
+        """With `refused`, a line that cannot be read is no error: it is called, and reading goes on."""
         self._day = day_ns
+        self._refused = refused
         self._last = 0  # ns since midnight, of the line before
         self._names: dict[int, str] = {}  # stations by number of a connection
         self._keys: dict[str | int, str] = {}  # of the latest request of a connection
@@ -152,6 +210,25 @@ class _TextLog:
             except _UnreadableError as reason:
                 raise _error(number, reason) from None
         yield from self._finish()
+
+    def line(self, number: int, raw: str) -> list[Entry]:
+        """The entries that are complete with the next line; for who lets lines be refused."""
+        found: list[Entry] = []
+        try:
+            for entry in self._line(number, _COLOUR.sub("", raw).rstrip("\r\n")):
+                found.append(entry)  # noqa: PERF402 - those before a refusal count
+        except _UnreadableError:
+            self._refuse()
+        return found
+
+    def finish(self) -> list[Entry]:
+        """The entries of the last line."""
+        return list(self._finish())
+
+    def _refuse(self) -> None:
+        self._head, self._below, self._size = None, [], 0
+        if self._refused is not None:
+            self._refused()
 
     def _line(self, number: int, line: str) -> Iterator[Entry]:
         self._size += len(line)
@@ -180,7 +257,13 @@ class _TextLog:
         try:
             yield from self._entries(head, below)
         except _UnreadableError as reason:
-            raise _error(head.line, reason) from None
+            if self._refused is None:
+                raise _error(head.line, reason) from None
+            named = _named(head.words) if reason.args == (NO_JSON,) else None
+            if named is None or head.side is None:
+                self._refused()
+            else:
+                yield _entry(head, named)
 
     # --- heads ------------------------------------------------------------------------------------------------
 
@@ -343,6 +426,16 @@ def _message(below: list[str]) -> Said:
             whole = False
             break
     return Said(_octets(_unescaped("".join(text))), binary, whole)
+
+
+def _named(words: str) -> Named | None:
+    """A message of which the log shows no more than its line."""
+    found = _SUMMARY.match(words)
+    if found is None:
+        return None
+    kind = _KIND_OF.get(found["kind"], Kind.UNPARSED)
+    action, id_ = found["action"].removesuffix("…"), found["id"]
+    return Named(kind, "" if "…" in id_ else id_, "" if action == "?" else action)
 
 
 def _without_problems(lines: list[str]) -> list[str]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocppscope.capture.entries import Entry, Found, Said
 from ocppscope.capture.instants import instant_ns
 from ocppscope.errors import CaptureError
 from ocppscope.model import Kind, Side, Version
+
+if TYPE_CHECKING:
+    from ocppscope.capture.dialects.context import Context
 
 MAX_RECORD = 1 << 25
 """Characters of a record."""
@@ -42,12 +45,52 @@ def read_trace(lines: Iterable[str]) -> Iterator[Entry]:
             entry, version = _read(number, line)
         except _UnreadableError as reason:
             raise CaptureError(f"Line {number} of the trace cannot be read: {reason}.", HINT) from None
-        if entry.station not in told:
-            if len(told) >= MAX_STATIONS:
-                del told[next(iter(told))]
-            told[entry.station] = version
-            yield entry._replace(side=None, what=Found(version=version))
+        yield from _told(told, entry, version)
         yield entry
+
+
+class TraceReader:
+    """Reads a trace that may hold other lines as well. A `LineReader`."""
+
+    def __init__(self, context: Context) -> None:
+        self.tally = context.tally
+        self._told: dict[str, Version] = {}
+
+    def line(self, number: int, text: str) -> list[Entry]:
+        """The next line."""
+        if not text.strip(" \t\r\n\ufeff"):
+            return []
+        try:
+            entry, version = _read(number, text)
+        except _UnreadableError:
+            self.tally.skipped += 1
+            return []
+        self.tally.messages += 1
+        return [*_told(self._told, entry, version), entry]
+
+    def finish(self) -> list[Entry]:
+        """The end: nothing waits."""
+        return []
+
+
+def is_record(line: str) -> bool:
+    """Whether a line is a record."""
+    if "schemaVersion" not in line:
+        return False
+    try:
+        _read(1, line)
+    except _UnreadableError:
+        return False
+    return True
+
+
+def _told(told: dict[str, Version], entry: Entry, version: Version) -> Iterator[Entry]:
+    """The connection of a station of which nothing was told."""
+    if entry.station not in told:
+        if len(told) >= MAX_STATIONS:
+            del told[next(iter(told))]
+        told[entry.station] = version
+        yield entry._replace(side=None, what=Found(version=version))
 
 
 def _read(number: int, line: str) -> tuple[Entry, Version]:

@@ -26,7 +26,7 @@ class Afterwards:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def tell(self, summary: Summary, log: Log, notices: list[str], *, secrets: bool) -> None:
+    def tell(self, summary: Summary | None, log: Log, notices: list[str], *, secrets: bool) -> None:
         """Everything there is to say; often nothing."""
         self._say(notices)
         self._say(losses(list(log.lost.values())))
@@ -36,7 +36,7 @@ class Afterwards:
         elif log.sieve is not None and not log.shown:
             self._say([f"none of the {log.rows:,} messages passes the filter"])
 
-    def tell_of_stations(self, summary: Summary, notices: list[str], found: bool) -> None:
+    def tell_of_stations(self, summary: Summary | None, notices: list[str], found: bool) -> None:
         """What is wrong with the input, and what it held if it was no connection."""
         self._say(notices)
         if not found:
@@ -66,17 +66,20 @@ def folded(log: Log) -> Iterator[str]:
         yield f"{messages} not shown, of {which} on another leg of the way; --legs shows them"
 
 
-def holdings(summary: Summary, *, refused: int, secrets: bool) -> Iterator[str]:
-    """What a capture without OCPP messages did hold, and what to try."""
+def holdings(summary: Summary | None, *, refused: int, secrets: bool) -> Iterator[str]:
+    """What a capture without OCPP messages did hold, and what to try; of a log (None) the notices have said it."""
     if refused:
         yield "there are no OCPP messages; `ocppscope stations --handshake` shows how the connections were negotiated"
+    elif summary is None:
+        yield "there are no OCPP messages in the log; `--dialect help` lists the forms that are read"
     elif not summary.packets:
         yield "the capture holds no packets at all"
         return
     else:
         yield f"no OCPP here; the capture holds {_kinds(summary)}"
-    yield from _links(summary)
-    yield from _flows(summary, secrets=secrets)
+    if summary is not None:
+        yield from _links(summary)
+        yield from _flows(summary, secrets=secrets)
 
 
 def _kinds(summary: Summary) -> str:

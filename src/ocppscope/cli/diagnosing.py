@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.analysis.autopsy import Autopsy
 from ocppscope.analysis.diagnosis import Diagnosis
-from ocppscope.analysis.report import Report, report, shareable
+from ocppscope.analysis.report import Report, report
 from ocppscope.analysis.settings import settings_of
 from ocppscope.cli.output import Writer, wants_colour
 from ocppscope.cli.run import terminal_width
 from ocppscope.cli.whole import read_whole
+from ocppscope.export.hidden import redacted_report
 from ocppscope.query.config import config_path, config_table
+from ocppscope.redaction.policy import Policy, new_key
+from ocppscope.redaction.redactor import Redactor
 from ocppscope.render.palette import COLOURED, PLAIN
 from ocppscope.render.wiretext import visible
 from ocppscope.store.verdicts import MAX_MARKED, MAX_VERDICTS, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from ocppscope.analysis.diagnosis import Marks
     from ocppscope.analysis.finding import Ref, Severity
     from ocppscope.analysis.registry import Rule
     from ocppscope.analysis.settings import Settings
-    from ocppscope.model import Message
+    from ocppscope.model import Event, Message
     from ocppscope.options import Options
     from ocppscope.store.verdicts import Verdicts
 
@@ -62,9 +66,11 @@ def run_diagnose(request: DiagnoseRequest) -> Severity | None:
         config_table("rules"), limits=request.limits, disabled=request.disabled, only=request.only,
         vantage=request.vantage, where=str(config_path()),
     )  # fmt: skip
-    found = diagnosed(request.inputs, request.options, settings, quiet=request.quiet)
-    if request.form in _SHARED and not request.show_secrets:
-        found = shareable(found)
+    hides = request.form in _SHARED and not request.show_secrets
+    redactor = Redactor(Policy(new_key())) if hides else None
+    found = diagnosed(request.inputs, request.options, settings, quiet=request.quiet, redactor=redactor)
+    if redactor is not None:
+        found = redacted_report(found, redactor)
     writer = Writer(sys.stdout, live=sys.stdout.isatty())
     for line in _lines(found, request):
         writer.add(line)
@@ -86,7 +92,7 @@ class FindingsByMessage:
             name = ref.connection, ref.ordinal
             said = self._said.get(name, ())
             room = len(said) < MAX_VERDICTS and (said or len(self._said) < MAX_MARKED)
-            if ref.ordinal >= 0 and room and all(one is not verdict for one, _ in said):
+            if ref.ordinal >= 0 and room and (verdict, text) not in said:
                 self._said[name] = (*said, (verdict, text))
 
     def verdicts(self, message: Message) -> Verdicts:
@@ -104,19 +110,45 @@ class FindingsByMessage:
         )
 
 
+class _Learning:
+    """Implements `cli.whole.Follower`: a diagnosis, and a redactor that meets every name on the way."""
+
+    def __init__(self, diagnosis: Diagnosis, redactor: Redactor) -> None:
+        self._diagnosis = diagnosis
+        self._redactor = redactor
+
+    def take(self, events: Iterable[Event]) -> None:
+        """See `Follower`."""
+        self._diagnosis.take(events)
+        for event in events:
+            self._redactor.event(event)
+
+    def finish(self, now: int) -> None:
+        """See `Follower`."""
+        self._diagnosis.finish(now)
+
+
 def findings_by_message(names: list[str], options: Options, *, quiet: bool = True) -> FindingsByMessage:
     """What the rules say of each message of captures. Raises OcppscopeError."""
     found = FindingsByMessage()
-    diagnosis = Diagnosis(settings_of(config_table("rules")), marks=found.add)
-    read_whole(names, options, diagnosis, diagnosis.stations, quiet=quiet)
+    diagnosed(names, options, settings_of(config_table("rules")), quiet=quiet, marks=found.add)
     return found
 
 
-def diagnosed(names: list[str], options: Options, settings: Settings, *, quiet: bool = True) -> Report:
-    """The report of captures. Raises OcppscopeError."""
-    diagnosis = Diagnosis(settings)
+def diagnosed(
+    names: list[str],
+    options: Options,
+    settings: Settings,
+    *,
+    quiet: bool = True,
+    marks: Marks | None = None,
+    redactor: Redactor | None = None,
+) -> Report:
+    """The report of captures; `marks` is told of each finding, `redactor` meets all events. Raises OcppscopeError."""
+    diagnosis = Diagnosis(settings, marks=marks)
     autopsy = Autopsy(diagnosis.bus)
-    notices = read_whole(names, options, diagnosis, diagnosis.stations, quiet=quiet)
+    follower = diagnosis if redactor is None else _Learning(diagnosis, redactor)
+    notices = read_whole(names, options, follower, diagnosis.stations, quiet=quiet)
     return report(diagnosis, names, autopsy, notices)
 
 

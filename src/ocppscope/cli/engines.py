@@ -1,4 +1,4 @@
-"""The engine that a command uses: ours, or ours beside tshark, which then decrypts TLS."""
+"""The engine that a command uses: that of packets, with tshark beside it where that decrypts TLS, or that of logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ocppscope.batch import Batch
+from ocppscope.capture.entries import LogBlock
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.engine import Engine
 from ocppscope.errors import UsageError
@@ -13,9 +14,11 @@ from ocppscope.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ocppscope.cli.logs import Reader
     from ocppscope.engine import Summary
     from ocppscope.model import Connection, Event, PacketBlock
     from ocppscope.options import Options
+    from ocppscope.replay import Replay
 
 
 class TsharkEngine:
@@ -42,8 +45,9 @@ class TsharkEngine:
         """See `Engine`."""
         return self._engine.connections
 
-    def packets(self, block: PacketBlock) -> Batch:
+    def packets(self, block: PacketBlock | LogBlock) -> Batch:
         """See `Engine`."""
+        assert not isinstance(block, LogBlock)
         last = block.first_packet + len(block.offsets) - 1
         return _batch(chain(self._engine.packets(block), *self._streams.upto(last)))
 
@@ -66,6 +70,59 @@ def _batch(events: Iterable[Event]) -> Batch:
     return batch
 
 
-def engine_of(options: Options, inputs: list[str]) -> Engine | TsharkEngine:
-    """The one that was asked for. Raises UsageError."""
-    return TsharkEngine(options, inputs) if options.tls_engine == "tshark" else Engine(options)
+class EitherEngine:
+    """Decodes packets or a log of messages, whatever the first block holds. The same face as `Engine`."""
+
+    def __init__(self, options: Options, reader: Reader | None = None) -> None:
+        self._options = options
+        self._reader = reader
+        self._engine: Engine | Replay | None = None
+
+    @property
+    def summary(self) -> Summary | None:
+        """See `Engine`; None of a log."""
+        return self._decided().summary
+
+    @property
+    def connections(self) -> dict[int, Connection]:
+        """See `Engine`."""
+        return self._decided().connections
+
+    def packets(self, block: PacketBlock | LogBlock) -> Batch:
+        """See `Engine`."""
+        engine = self._engine
+        if engine is None:
+            engine = self._engine = self._made(of_log=isinstance(block, LogBlock))
+        return engine.packets(block)  # type: ignore[arg-type] # blocks of one reader are of one kind
+
+    def retry(self) -> Batch:
+        """See `Engine`."""
+        return Batch() if self._engine is None else self._engine.retry()
+
+    def finish(self) -> Batch:
+        """See `Engine`."""
+        return self._decided().finish()
+
+    def _decided(self) -> Engine | Replay:
+        if self._engine is None:
+            of_log = self._reader is not None and self._reader.is_log
+            return self._made(of_log=of_log)
+        return self._engine
+
+    def _made(self, *, of_log: bool) -> Engine | Replay:
+        if not of_log:
+            return Engine(self._options)
+        from ocppscope.replay import Replay  # noqa: PLC0415 - few need it
+
+        return Replay(self._options)
+
+
+def engine_of(options: Options, inputs: list[str], reader: Reader | None = None) -> EitherEngine | TsharkEngine:
+    """The one that was asked for. `reader`: of the inputs, if it is open; of a log, tshark is not asked.
+
+    Raises UsageError.
+    """
+    log = reader is not None and reader.is_log
+    if options.tls_engine == "tshark" and not log:
+        return TsharkEngine(options, inputs)
+    return EitherEngine(options, reader)

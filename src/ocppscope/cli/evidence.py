@@ -7,19 +7,19 @@ is refused where that is not enough.
 from __future__ import annotations
 
 import os
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
-from ocppscope.analysis.autopsy import Autopsy
-from ocppscope.analysis.diagnosis import Diagnosis
-from ocppscope.analysis.report import report
+from msgspec.structs import replace
+
 from ocppscope.analysis.settings import settings_of
 from ocppscope.capture.pcapfile import STDIN
-from ocppscope.cli.diagnosing import FindingsByMessage
+from ocppscope.cli.diagnosing import FindingsByMessage, diagnosed
 from ocppscope.cli.engines import engine_of
 from ocppscope.cli.output import Progress
 from ocppscope.cli.run import reading, sieve
 from ocppscope.cli.session import Selection
-from ocppscope.cli.whole import read_whole
 from ocppscope.errors import UsageError
 from ocppscope.export.evidence import Between, Item, Row, Source
 from ocppscope.model import Message
@@ -27,7 +27,7 @@ from ocppscope.query.config import config_path, config_table
 from ocppscope.store.notes import NO_NOTE, Notes, load_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ocppscope.analysis.report import Report
     from ocppscope.batch import Batch
@@ -95,17 +95,19 @@ class CaptureEvidence:
             for batch in self._batches():
                 for event in batch:
                     redactor.event(event)
+        if redactor is not None:
+            redactor.recount()
 
     def _diagnose(self, redactor: Redactor | None) -> None:
         self._begin_pass()
         found, request = FindingsByMessage(), self._request
-        diagnosis = Diagnosis(settings_of(config_table("rules"), where=str(config_path())), marks=found.add)
-        autopsy = Autopsy(diagnosis.bus)
-        follower = _Learning(diagnosis, redactor)
-        notices = read_whole(request.inputs, request.options, follower, diagnosis.stations, quiet=request.quiet)
+        settings = settings_of(config_table("rules"), where=str(config_path()))
+        made = diagnosed(
+            request.inputs, request.options, settings, quiet=request.quiet, marks=found.add, redactor=redactor
+        )
         self._found = found
         if request.findings:
-            self._report = report(diagnosis, self.captures, autopsy, notices)
+            self._report = replace(made, captures=self.captures)
         if self._sieve is not None:
             self._sieve.verdicts = found.verdicts
 
@@ -114,7 +116,7 @@ class CaptureEvidence:
         chosen: list[Item] = []
         selection = Selection(_Items(self._known), chosen.append, sieve=self._fresh_sieve(), legs=self._request.legs)
         for batch in self._batches():
-            selection.take(batch)
+            _select(batch, selection, chosen)
             yield from self._annotated(chosen)
 
     def _batches(self) -> Iterator[Batch]:
@@ -123,7 +125,7 @@ class CaptureEvidence:
         self._begin_pass()
         progress, messages = Progress(wanted=not request.quiet), 0
         with reading(request.inputs, request.options) as reader:
-            engine = engine_of(request.options, request.inputs)
+            engine = engine_of(request.options, request.inputs, reader)
             try:
                 for block in reader.blocks():
                     batch = engine.packets(block)
@@ -165,6 +167,26 @@ class CaptureEvidence:
         chosen.clear()
 
 
+_row = partial(tuple.__new__, Row)
+
+
+def _select(batch: Batch, selection: Selection[Message | Between, Item], chosen: list[Item]) -> None:
+    """As `selection.take`; where each message is shown they are taken as they are, without asking one by one."""
+    if selection.sieve is not None:
+        selection.take(batch)
+        return
+    for start, stop, event in batch.parts():
+        messages = map(batch.message, range(start, stop))
+        if selection.folded:
+            selection.take(messages)
+        else:
+            rows = range(selection.rows, selection.rows + stop - start)
+            chosen.extend(map(_row, zip(rows, messages, repeat(()), repeat(NO_NOTE), strict=False)))
+            selection.rows, selection.shown = rows.stop, selection.shown + len(rows)
+        if event is not None:
+            selection.take((event,))
+
+
 class _Items:
     """Implements `cli.session.Form`: the events themselves."""
 
@@ -186,25 +208,6 @@ class _Items:
     def line(self, row: int | None, connection: int, time_ns: int, body: Message | Between) -> Item:
         """A message with its number; anything else as it is."""
         return Row(row, body) if isinstance(body, Message) and row is not None else body
-
-
-class _Learning:
-    """Implements `cli.whole.Follower`: a diagnosis, and a redactor that meets every name on the way."""
-
-    def __init__(self, diagnosis: Diagnosis, redactor: Redactor | None) -> None:
-        self._diagnosis = diagnosis
-        self._redactor = redactor
-
-    def take(self, events: Iterable[Event]) -> None:
-        """See `Follower`."""
-        self._diagnosis.take(events)
-        if self._redactor is not None:
-            for event in events:
-                self._redactor.event(event)
-
-    def finish(self, now: int) -> None:
-        """See `Follower`."""
-        self._diagnosis.finish(now)
 
 
 def _notes_of(inputs: list[str]) -> Notes | None:

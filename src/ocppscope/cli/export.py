@@ -62,7 +62,8 @@ def command(
     blanked, identities replaced by pseudonyms that stay the same throughout. A filter takes a part:
     -Y 'station == CP-1 and time >= "2026-11-22T10:00"', -Y 'row in {120..180}'.
     """
-    from ocppscope.cli.exporting import ExportRequest, Hiding, list_forms, run_export
+    from ocppscope.cli.exporting import ExportRequest, list_forms, run_export
+    from ocppscope.export.hidden import Hiding
 
     del color
     if listed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,43 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.cli.evidence import CaptureEvidence, EvidenceRequest
 from ocppscope.errors import UsageError
-from ocppscope.export.hidden import RedactedEvidence
+from ocppscope.export.hidden import Hiding, RedactedEvidence
 from ocppscope.export.registry import FORMS, form_of
 from ocppscope.export.writing import Job, Written, write_file, write_stream
-from ocppscope.redaction.policy import Policy, read_key
-from ocppscope.redaction.redactor import Redactor
 from ocppscope.render.wiretext import visible
 
 if TYPE_CHECKING:
     from ocppscope.export.registry import Form
     from ocppscope.options import Options
-
-KEY_BYTES = 32
-
-
-class Hiding(NamedTuple):
-    """What is to be hidden, and how."""
-
-    show_secrets: bool = False
-    redact: bool = False  # also in forms that are not made to be shared
-    key_file: str = ""  # "": pseudonyms of this run alone
-    shift_ns: int = 0
-    equipment: bool = True
-    network: bool = True
-    free_text: bool = False
-
-    def redactor(self) -> Redactor:
-        """Makes one. Raises UsageError and AccessError for the file of the key."""
-        key = read_key(Path(self.key_file)) if self.key_file else os.urandom(KEY_BYTES)
-        return Redactor(
-            Policy(
-                key,
-                equipment=self.equipment,
-                network=self.network,
-                free_text=self.free_text,
-                shift_ns=self.shift_ns,
-            )
-        )
 
 
 class ExportRequest(NamedTuple):

@@ -10,7 +10,9 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Protocol
 
 from ocppscope.capture.bytesource import Growth
+from ocppscope.capture.entries import LogBlock
 from ocppscope.capture.pcapfile import STDIN, open_captures
+from ocppscope.cli.logs import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,16 +20,12 @@ if TYPE_CHECKING:
 
     from ocppscope.capture.pcapfile import CaptureReader
     from ocppscope.capture.recorder import Recorder
+    from ocppscope.cli.logs import Reader
     from ocppscope.model import PacketBlock
     from ocppscope.options import Options
 
 MAX_NOTICES = 100
 """Sentences about files of a recorder that are kept."""
-
-
-def keeper(options: Options | None) -> Callable[[bytes], object] | None:
-    """Who takes the key logs from inside captures."""
-    return options.secrets.add if options is not None and options.secrets is not None else None
 
 
 class Feed(Protocol):
@@ -36,7 +34,7 @@ class Feed(Protocol):
     title: str
     is_live: bool
 
-    def blocks(self, idle: Callable[[], None]) -> Iterator[tuple[PacketBlock, str | None]]:
+    def blocks(self, idle: Callable[[], None]) -> Iterator[tuple[PacketBlock | LogBlock, str | None]]:
         """Blocks, and the file in which their `position` lies. `idle` is called while there is nothing to read."""
 
     @property
@@ -66,7 +64,7 @@ class Feed(Protocol):
 
 
 class CaptureFeed:
-    """Captures that are there, or come through a pipe."""
+    """Captures or logs that are there, or come through a pipe."""
 
     status = ""
 
@@ -75,18 +73,21 @@ class CaptureFeed:
     ) -> None:
         """Opens them; keys from inside them go to the options' secrets. Raises OcppscopeError."""
         self.title = ", ".join(os.path.basename(name) or name for name in inputs)
-        self._reader: CaptureReader = open_captures(
-            inputs, stdin=stdin, chunk_bytes=chunk_bytes, keep_secrets=keeper(options)
-        )
+        self._reader: Reader = opened(inputs, options, stdin=stdin, chunk_bytes=chunk_bytes)
         files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
         self._file = files[0] if files and len(inputs) == 1 else None
         self.is_live = STDIN in inputs
 
-    def blocks(self, idle: Callable[[], None]) -> Iterator[tuple[PacketBlock, str | None]]:
+    @property
+    def is_log(self) -> bool:
+        """Whether it is a log of messages, as far as that is known."""
+        return self._reader.is_log
+
+    def blocks(self, idle: Callable[[], None]) -> Iterator[tuple[PacketBlock | LogBlock, str | None]]:
         """See `Feed`."""
         del idle
         for block in self._reader.blocks():
-            yield block, self._file
+            yield block, None if isinstance(block, LogBlock) else self._file
 
     @property
     def progress(self) -> tuple[int, int | None]:

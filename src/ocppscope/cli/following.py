@@ -46,6 +46,7 @@ class Follow(NamedTuple):
     log: LogRequest
     steering: Steering | None = None
     theme: str | None = None
+    is_kept: bool = True  # what is recorded is there afterwards, too
 
 
 def run_follow(request: Follow, *, on_screen: bool) -> None:
@@ -59,6 +60,7 @@ def run_follow(request: Follow, *, on_screen: bool) -> None:
 def _show(request: Follow) -> None:
     from ocppscope.cli.loading import CaptureSession
     from ocppscope.cli.screens import ViewRequest, check, settled
+    from ocppscope.store.notes import load_notes
     from ocppscope.tui.app import Scope
 
     log = request.log
@@ -69,7 +71,9 @@ def _show(request: Follow) -> None:
     feed.begin()  # before the screen opens: what is wrong can be said on the terminal
     active = request.steering is not None and request.steering.state().active
     text = log.wanted or (ONE_LEG if active else "")
-    session = CaptureSession(feed, log.options, steering=request.steering)
+    files = request.recorder.files() if request.is_kept else ()
+    notes = load_notes(files[0]) if files else None
+    session = CaptureSession(feed, log.options, notes=notes, steering=request.steering)
     try:
         Scope(session, wanted, filter_text=text).run()
     finally:

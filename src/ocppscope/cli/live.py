@@ -102,7 +102,8 @@ def command(
     )
     recorder = Sniffer(request, sniffer=sniffer)
     try:
-        run_follow(Follow(recorder, log_request(shown), theme=shown["theme"]), on_screen=on_screen(shown))
+        follow = Follow(recorder, log_request(shown), theme=shown["theme"], is_kept=bool(out))
+        run_follow(follow, on_screen=on_screen(shown))
     finally:
         recorder.stop()
         if not shown["quiet"] and (ending := epilogue(recorder)):

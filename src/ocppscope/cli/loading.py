@@ -22,12 +22,14 @@ from ocppscope.cli.keys import poll
 from ocppscope.cli.run import GC_EVERY
 from ocppscope.cli.studying import Study, configured
 from ocppscope.errors import OcppscopeError, UsageError
+from ocppscope.export.evidence import Source
 from ocppscope.ocpp.describe import describe
 from ocppscope.ocpp.schemas import prepare
 from ocppscope.store.columns import SPOOL
 from ocppscope.store.notes import load_notes
 from ocppscope.store.places import CaptureTexts
 from ocppscope.store.store import Store
+from ocppscope.tui.packet import LogLines
 from ocppscope.tui.session import Progress
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class CaptureSession:
         notes: Notes | None = None,
         steering: Steering | None = None,
         dissector: Dissector | None = None,
+        source: Source | None = None,
     ) -> None:
         """`names` is what is looked at, for reports; raises OcppscopeError for a wrong configuration."""
         wanted = configured()
@@ -77,6 +80,7 @@ class CaptureSession:
         self.notes = notes
         self.steering = steering
         self.dissector = dissector
+        self.source = source
         self.store.notes = notes
         self.study = Study(self.store, names or [feed.title], wanted)
         self._sources: dict[str, int] = {}
@@ -198,13 +202,19 @@ def session_of(inputs: list[str], options: Options) -> CaptureSession:
     stdin = _stdin_for_capture() if STDIN in inputs else None
     feed = CaptureFeed(inputs, stdin=stdin, chunk_bytes=BLOCK_BYTES, options=options)
     files = [name for name in inputs if name != STDIN and os.path.isfile(name)]
-    dissector = PacketTrees(inputs, options.key_logs) if len(files) == len(inputs) else None
+    dissector = _dissector(inputs, options, feed) if len(files) == len(inputs) else None
+    source = Source(tuple(inputs), options) if len(files) == len(inputs) else None
     try:
         notes = load_notes(files[0]) if files else None
-        return CaptureSession(feed, options, names=inputs, notes=notes, dissector=dissector)
+        return CaptureSession(feed, options, names=inputs, notes=notes, dissector=dissector, source=source)
     except OcppscopeError:
         feed.close()
         raise
+
+
+def _dissector(inputs: list[str], options: Options, feed: CaptureFeed) -> Dissector:
+    """Who knows what is in the packets of files."""
+    return LogLines() if feed.is_log else PacketTrees(inputs, options.key_logs)
 
 
 def _stdin_for_capture() -> BinaryIO:

@@ -31,6 +31,7 @@ COMMANDS = {
     "export": ("export", "Write what is found in a form that others can open: HTML, pcapng, CSV, …"),
     "redact": ("redact", "Write a capture or log that can be shared: without secrets, otherwise the same."),
     "note": ("note", "List, add and take back notes on messages; the screens show them, exports carry them."),
+    "compare": ("compare", "Hold two captures against each other: one session from two places, or two sessions."),
     "rules": ("rules", "List what `diagnose` looks for, or explain one rule."),
     "fields": ("fields", "List what messages can be filtered on, or explain one field."),
     "ca": ("ca", "Show the proxy's certificate authority; export its root, make certificates for tests."),
@@ -145,7 +146,8 @@ def cli() -> None:
       ocppscope stations --handshake field.pcapng
       ssh box tcpdump -U -w - | ocppscope -
 
-    Captures are pcap or pcapng, compressed with gzip or zstd or not; - is standard input.
+    Captures are pcap or pcapng, logs most texts with OCPP messages in them; packed with gzip or zstd or not; - is
+    standard input.
     """
 
 

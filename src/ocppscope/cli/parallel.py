@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from msgspec.structs import replace
 
+from ocppscope.capture.entries import LogBlock
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.engine import LEG_WINDOW_NS, MAX_CLUES, Engine, Summary
 from ocppscope.errors import CaptureError, OcppscopeError, UsageError
@@ -105,6 +106,7 @@ def _work(pipe: Pipe, request: LogRequest, form: LogFormat, share: tuple[int, in
     packer = _Packer(form, request)
     with reading(request.inputs, request.options) as reader:
         for block in reader.blocks():
+            assert not isinstance(block, LogBlock)
             events = engine.packets(block)
             if len(block.time_ns):
                 packer.passed(int(block.time_ns[0]), int(block.time_ns[-1]), events)

@@ -86,6 +86,7 @@ def set_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
 
 
 _KEY_LOGS, _SERVER_KEYS, _TLS_ENGINE = "ocppscope.keylogs", "ocppscope.rsa_keys", "ocppscope.tls_engine"
+_DIALECT, _LOG_ZONE = "ocppscope.dialect", "ocppscope.log_zone"
 
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -125,8 +126,53 @@ def keyed(function: F) -> F:
     return function
 
 
+def _choose_dialect(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """A callback of `--dialect` and `--dialect-file`: `help` and `list` are answered at once."""
+    if value is None or ctx.resilient_parsing:
+        return
+    if param.name == "dialect" and value.lower() in ("help", "list", "?"):
+        from ocppscope.capture.dialects.detect import explained
+
+        click.echo(explained())
+        ctx.exit()
+    if param.name == "dialect_file" and not value.lower().endswith(".toml"):
+        raise click.BadParameter("the name of such a file ends in .toml.", ctx, param)
+    ctx.meta[_DIALECT] = value
+
+
+def logged(function: F) -> F:
+    """The options of every command that may read a log of messages."""
+    for option in reversed(
+        (
+            click.option(
+                "--dialect",
+                expose_value=False,
+                metavar="NAME",
+                callback=_choose_dialect,
+                help="The form of a log of messages, if it is not recognised, or a FILE.toml; `help` lists them.",
+            ),
+            click.option(
+                "--dialect-file",
+                expose_value=False,
+                metavar="FILE.toml",
+                callback=_choose_dialect,
+                help="A form of your own, as docs/import.md describes.",
+            ),
+            click.option(
+                "--log-zone",
+                expose_value=False,
+                metavar="ZONE",
+                callback=_remember(_LOG_ZONE),
+                help="What times without a zone are in a log, like +02:00 or Europe/Paris; UTC if not given.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 def reading(function: F) -> F:
-    """The options of every command that reads captures."""
+    """The options of every command that reads captures or logs."""
     engine = click.option(
         "--tls-engine",
         type=click.Choice(("own", "tshark")),
@@ -135,7 +181,7 @@ def reading(function: F) -> F:
         callback=_remember(_TLS_ENGINE),
         help="Who decrypts TLS; tshark is slow, and knows suites that ours does not.",
     )
-    function = keyed(engine(function))
+    function = keyed(engine(logged(function)))
     for option in reversed(
         (
             click.argument("captures", nargs=-1, metavar="CAPTURE..."),
@@ -218,4 +264,6 @@ def decoding(
         tls_engine=named.get(_TLS_ENGINE, "own"),
         key_logs=keys.key_logs,
         server_keys=tuple(named.get(_SERVER_KEYS, ())),
+        dialect=named.get(_DIALECT) or "",
+        log_zone=named.get(_LOG_ZONE) or "",
     )

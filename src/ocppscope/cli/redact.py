@@ -45,8 +45,9 @@ def command(
     passwords, keys, names of customers and the like are blanked. docs/redaction.md has the list. TLS secrets are
     never written. What still looks like a secret at the end is named, and nothing is written then.
     """
-    from ocppscope.cli.exporting import ExportRequest, Hiding, run_export
+    from ocppscope.cli.exporting import ExportRequest, run_export
     from ocppscope.errors import UsageError
+    from ocppscope.export.hidden import Hiding
 
     del color
     if show_secrets:

@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.capture.bytesource import Growth
-from ocppscope.capture.pcapfile import STDIN, open_captures
+from ocppscope.capture.inputs import is_log
+from ocppscope.capture.pcapfile import STDIN
 from ocppscope.cli.afterwards import Afterwards
 from ocppscope.cli.engines import engine_of
-from ocppscope.cli.feeds import keeper
 from ocppscope.cli.keys import poll
+from ocppscope.cli.logs import log_options, opened
 from ocppscope.cli.output import Progress, Writer, wants_colour
 from ocppscope.cli.session import Log
 from ocppscope.errors import UsageError
@@ -26,11 +27,10 @@ from ocppscope.render.textlog import Style, TextFormat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocppscope.capture.pcapfile import CaptureReader
     from ocppscope.cli.diagnosing import FindingsByMessage
-    from ocppscope.cli.engines import TsharkEngine
+    from ocppscope.cli.engines import EitherEngine, TsharkEngine
+    from ocppscope.cli.logs import Reader
     from ocppscope.cli.sieve import Sieve
-    from ocppscope.engine import Engine
     from ocppscope.options import Options
     from ocppscope.render.formats import LogFormat
     from ocppscope.render.times import ClockFormat
@@ -92,7 +92,7 @@ def run_log(request: LogRequest) -> None:
         form,
         writer.add,
         sieve=wanted,
-        annotate=found.lines if found is not None and request.findings else None,
+        annotate=found.below if found is not None and request.findings else None,
         events=request.form == "text" or request.events,
         legs=request.legs,
         count=request.limit,
@@ -103,11 +103,12 @@ def run_log(request: LogRequest) -> None:
         and found is None
         and request.options.tls_engine == "own"
         and (log.sieve is None or log.sieve.works_in_parallel)
+        and not _are_logs(request)
     ):
         _log_in_parallel(request, log, writer)
         return
     with reading(request.inputs, request.options, follow=request.follow) as reader:
-        engine = engine_of(request.options, request.inputs)
+        engine = engine_of(request.options, request.inputs, reader)
         progress = Progress(wanted=not request.quiet and not sys.stdout.isatty())
         try:
             _decode(reader, engine, log, writer, progress)
@@ -161,8 +162,14 @@ def _log_in_parallel(request: LogRequest, log: Log, writer: Writer) -> None:
             Afterwards(sys.stderr).tell(workers.summary(), log, ending.notices, secrets=ending.secrets)
 
 
+def _are_logs(request: LogRequest) -> bool:
+    """Whether the inputs are logs of messages, which one process reads."""
+    logs = log_options(request.options)
+    return all(name != STDIN and os.path.isfile(name) and is_log(name, logs) for name in request.inputs)
+
+
 def _decode(
-    reader: CaptureReader, engine: Engine | TsharkEngine, log: Log, writer: Writer, progress: Progress
+    reader: Reader, engine: EitherEngine | TsharkEngine, log: Log, writer: Writer, progress: Progress
 ) -> None:
     for block in reader.blocks():
         if isinstance(log.form, TextFormat) and not log.form.started and len(block.time_ns):
@@ -180,7 +187,7 @@ def run_stations(request: StationsRequest) -> None:
     writer = Writer(sys.stdout, live=sys.stdout.isatty())
     stations = report.Stations(sieve(request.wanted))
     with reading(request.inputs, request.options) as reader:
-        engine = engine_of(request.options, request.inputs)
+        engine = engine_of(request.options, request.inputs, reader)
         progress = Progress(wanted=not request.quiet)
         try:
             for block in reader.blocks():
@@ -240,16 +247,14 @@ def terminal_width() -> int:
 
 
 @contextmanager
-def reading(inputs: list[str], options: Options, *, follow: bool = False) -> Iterator[CaptureReader]:
-    """The captures, opened; and a garbage collector and an allocator that keep out of the way."""
+def reading(inputs: list[str], options: Options, *, follow: bool = False) -> Iterator[Reader]:
+    """The captures or logs, opened; and a garbage collector and an allocator that keep out of the way."""
     threshold = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(GC_EVERY, *threshold[1:])
     _keep_memory()
     try:
-        with open_captures(
-            inputs, follow=_growth(follow), stdin=sys.stdin.buffer, keep_secrets=keeper(options)
-        ) as reader:
+        with opened(inputs, options, follow=_growth(follow), stdin=sys.stdin.buffer) as reader:
             yield reader
     finally:
         gc.set_threshold(*threshold)

@@ -43,12 +43,12 @@ def run_view(request: ViewRequest) -> None:
 
 def run_served(request: ViewRequest, arguments: list[str], host: str, port: int, token: str | None) -> None:
     """Serves the screens to a browser until Ctrl-C. Raises OcppscopeError, also for captures that cannot be read."""
-    from ocppscope.capture.pcapfile import open_captures
+    from ocppscope.cli.logs import opened
     from ocppscope.tui.serve import serve
 
     check(request.filter, settled(request, dict(os.environ)))
     if "-" not in request.inputs:
-        open_captures(request.inputs).close()
+        opened(request.inputs, request.options).close()
     serve(arguments, host, port, token)
 
 

@@ -81,6 +81,10 @@ def arguments(request: object) -> Iterator[str]:
         yield f"--rsa-key={path}"
     if options.tls_engine != "own":
         yield f"--tls-engine={options.tls_engine}"
+    if options.dialect:
+        yield f"--dialect={options.dialect}"
+    if options.log_zone:
+        yield f"--log-zone={options.log_zone}"
     if request.filter:
         yield f"--filter={request.filter}"
     if request.clock is not None:

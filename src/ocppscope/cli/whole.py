@@ -33,7 +33,7 @@ def read_whole(
     """Reads captures; gives what is wrong with them. `stations` are those of the follower. Raises OcppscopeError."""
     progress = Progress(wanted=not quiet)
     with reading(names, options) as reader:
-        engine = engine_of(options, names)
+        engine = engine_of(options, names, reader)
         try:
             for block in reader.blocks():
                 follower.take(engine.packets(block))

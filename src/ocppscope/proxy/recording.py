@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ocppscope.acts import Act, comment_of
+from ocppscope.capture.synthetic import Conversation
 from ocppscope.model import Endpoint, Side
-from ocppscope.proxy.synthetic import Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,8 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from ocppscope.capture import pcapngout
+from ocppscope.capture.synthetic import MAX_SEGMENT_BYTES, Conversation
 from ocppscope.model import Endpoint, Side
-from ocppscope.proxy.synthetic import MAX_SEGMENT_BYTES, Conversation
 from proxy.support_proxy import ACK, CSMS, FIN, PSH, RST, STATION, SYN, Talk, packets, talks
 
 HEADER = pcapngout.section("a test") + pcapngout.interface(pcapngout.ETHERNET, "a test")

@@ -15,7 +15,11 @@ from ocppscope.capture import pcapngout
 from ocppscope.model import Side
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ocppscope.model import Endpoint
+
+    Comment = str | Sequence[str]
 
 MAX_SEGMENT_BYTES = 32 << 10
 """Bytes of one segment: fits an IP packet, and what a reader may see of a receive window."""
@@ -31,9 +35,10 @@ _NO_OPTIONS = 0x5000  # a header of five words
 
 
 class Conversation:
-    """One TCP connection in a recording, on interface 0. All methods give blocks to be written."""
+    """One TCP connection in a recording, on one interface. All methods give blocks to be written."""
 
-    def __init__(self, number: int, station: Endpoint, csms: Endpoint) -> None:
+    def __init__(self, number: int, station: Endpoint, csms: Endpoint, *, interface: int = 0) -> None:
+        self._interface = interface
         start = number * _SPREAD & _MASK
         self._next = [start, start + 0x10000000 & _MASK]  # by side: what it sends next
         self._finished = [False, False]
@@ -41,7 +46,7 @@ class Conversation:
         self.is_over = False
         self._ways = (_Way(station, csms, 0), _Way(csms, station, 1))
 
-    def open(self, time_ns: int, comment: str = "") -> bytes:
+    def open(self, time_ns: int, comment: Comment = "") -> bytes:
         """The handshake."""
         self.is_open = True
         syn = self._segment(0, _SYN, b"", time_ns, comment)
@@ -50,14 +55,14 @@ class Conversation:
         self._next[1] = self._next[1] + 1 & _MASK
         return syn + synack + self._segment(0, _ACK, b"", time_ns)
 
-    def refused(self, time_ns: int, comment: str = "") -> bytes:
+    def refused(self, time_ns: int, comment: Comment = "") -> bytes:
         """An attempt that was answered with a RST."""
         syn = self._segment(0, _SYN, b"", time_ns, comment)
         self._next[0] = self._next[0] + 1 & _MASK
         self.is_over = True
         return syn + self._segment(1, _RST | _ACK, b"", time_ns)
 
-    def data(self, side: Side, data: bytes, time_ns: int, comment: str = "") -> bytes:
+    def data(self, side: Side, data: bytes, time_ns: int, comment: Comment = "") -> bytes:
         """Bytes that `side` sent, and the ACK of them; nothing after its end, since nobody got that."""
         if self._finished[side] or self.is_over:
             return b""
@@ -71,11 +76,11 @@ class Conversation:
         """`side` sent `count` bytes that are not in the recording: readers will see a gap."""
         self._next[side] = self._next[side] + count & _MASK
 
-    def note(self, side: Side, time_ns: int, comment: str) -> bytes:
+    def note(self, side: Side, time_ns: int, comment: Comment) -> bytes:
         """A bare ACK that carries a comment."""
         return self._segment(side, _ACK, b"", time_ns, comment)
 
-    def fin(self, side: Side, time_ns: int, comment: str = "") -> bytes:
+    def fin(self, side: Side, time_ns: int, comment: Comment = "") -> bytes:
         """The end of what `side` sends, and the ACK of it."""
         if self._finished[side] or self.is_over:
             return b""
@@ -85,22 +90,22 @@ class Conversation:
         self._next[side] = self._next[side] + 1 & _MASK
         return end + self._segment(side ^ 1, _ACK, b"", time_ns)
 
-    def rst(self, side: Side, time_ns: int, comment: str = "") -> bytes:
+    def rst(self, side: Side, time_ns: int, comment: Comment = "") -> bytes:
         """The end of everything, by `side`."""
         if self.is_over:
             return b""
         self.is_over = True
         return self._segment(side, _RST | _ACK, b"", time_ns, comment)
 
-    def _sent(self, side: int, data: bytes, time_ns: int, comment: str) -> bytes:
+    def _sent(self, side: int, data: bytes, time_ns: int, comment: Comment) -> bytes:
         segment = self._segment(side, _PSH | _ACK, data, time_ns, comment)
         self._next[side] = self._next[side] + len(data) & _MASK
         return segment + self._segment(side ^ 1, _ACK, b"", time_ns)
 
-    def _segment(self, side: int, flags: int, data: bytes, time_ns: int, comment: str = "") -> bytes:
+    def _segment(self, side: int, flags: int, data: bytes, time_ns: int, comment: Comment = "") -> bytes:
         ack = self._next[side ^ 1] if flags & _ACK else 0
         frame = self._ways[side].frame(self._next[side], ack, flags, data)
-        return pcapngout.packet(0, time_ns, frame, comment=comment)
+        return pcapngout.packet(self._interface, time_ns, frame, comment=comment)
 
 
 class _Way:
