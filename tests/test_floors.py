@@ -33,17 +33,20 @@ FLOORS: dict[str, set[str]] = {
     "batch": {"model"},
     "wire": GROUND,
     "ocpp": GROUND,
-    "track": GROUND | {"wire", "ocpp"},
-    "engine": GROUND | {"wire", "ocpp", "track"},
+    "shortcut": GROUND | {"wire", "ocpp"},
+    "track": GROUND | {"wire", "ocpp", "shortcut"},
+    "engine": GROUND | {"wire", "ocpp", "shortcut", "track"},
     "replay": GROUND | {"wire", "ocpp", "track", "capture"},
     "store": GROUND,
     "query": GROUND | {"store"},
     "analysis": GROUND | {"store", "ocpp"},
-    "render": GROUND | {"query", "analysis"},
-    "export": GROUND | {"store", "query", "render"},
+    "compare": GROUND | {"ocpp", "store", "analysis"},
+    "render": GROUND | {"query", "analysis", "compare"},
+    "redaction": GROUND | {"ocpp"},
+    "export": GROUND | {"wire", "ocpp", "engine", "store", "query", "analysis", "render", "redaction", "capture"},
     "capture": GROUND,
     "proxy": GROUND | {"wire", "ocpp", "engine", "query", "capture"},
-    "tui": GROUND | {"ocpp", "store", "query", "analysis", "render", "export"},
+    "tui": GROUND | {"ocpp", "store", "query", "analysis", "render", "export", "compare", "redaction"},
     "cli": EVERYTHING,
     "__main__": {"cli"},
 }
@@ -51,14 +54,30 @@ FLOORS: dict[str, set[str]] = {
 # Library: the only places that may import it, as patterns of paths below src/ocppscope. None at all: not imported.
 # A submodule with a line of its own follows that.
 HOMES: dict[str, tuple[str, ...]] = {
-    "numpy": ("wire/*", "capture/*", "engine*", "store*", "query/*", "ocpp/typed.py", "analysis/timing/*", "tui/*"),
+    "numpy": (
+        "wire/*",
+        "capture/*",
+        "engine*",
+        "shortcut.py",
+        "store*",
+        "query/*",
+        "ocpp/typed.py",
+        "analysis/timing/*",
+        "compare/*",
+        "export/rewriting/*",
+        "tui/*",
+    ),
     "msgspec": (
         "model.py",
         "ocpp/*",
         "analysis/*",
+        "compare/*",
+        "export/trace.py",
+        "redaction/quick.py",
         "render/jsonl.py",
         "render/diagnosis/*",
         "render/timing/*",
+        "render/compare/*",
         "store/reading.py",
         "control.py",
         "proxy/*",
@@ -77,6 +96,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "jsonschema_rs": (),  # an oracle of the tests
     "ocpp": (),  # its schemas are read as data
     "zstandard": ("capture/*",),
+    "pyarrow": ("export/parquet.py",),
     "click": ("cli/*",),
     "scapy": ("capture/live.py",),
     "pyshark": ("capture/tshark.py",),
@@ -92,7 +112,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "wire/decrypt/ciphers.py",
         "wire/decrypt/rsa.py",
     ),
-    "jinja2": ("tui/serve*.py", "render/diagnosis/html.py"),
+    "jinja2": ("tui/serve*.py", "render/diagnosis/html.py", "render/compare/html.py", "export/page/assets.py"),
 }
 
 

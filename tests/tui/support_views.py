@@ -29,6 +29,7 @@ class MemorySession:
     title = "a test"
     notes = None
     steering = None
+    source: Any = None
     dissector: Any = None
 
     def __init__(self, events: Iterable[Event] = (), **options: Any) -> None:

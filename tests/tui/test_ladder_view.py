@@ -378,32 +378,6 @@ def test_copies():
     tab(check)
 
 
-def test_saving(tmp_path):
-    async def check(host, pilot):
-        view = host.view
-        for name, start in (("a.txt", "time (UTC)"), ("a.md", "```text"), ("a.mmd", "sequenceDiagram")):
-            assert "saved" in view.save(tmp_path / name)
-            assert (tmp_path / name).read_text().startswith(start)
-        before = (tmp_path / "a.txt").read_text()
-        assert "exists already" in view.save(tmp_path / "a.txt")
-        assert (tmp_path / "a.txt").read_text() == before
-        assert "cannot be written" in view.save(tmp_path / "none" / "a.txt")
-        assert "is saved as" in view.save(tmp_path / "a.exe")
-
-    tab(check)
-
-
-def test_saving_asks_for_a_name(tmp_path):
-    async def check(host, pilot):
-        host.view.do_save_ladder(None)
-        await pilot.pause()
-        await pilot.press(*str(tmp_path / "b.md").replace("/", "/"), "enter")
-        await settled(host, pilot)
-        assert (tmp_path / "b.md").exists()
-
-    tab(check)
-
-
 def test_evicted_rows_do_not_stay_on_the_screen():
     async def check(host, pilot):
         view = host.view

@@ -291,29 +291,7 @@ def test_suggestions_are_put_in_place(session):
     assert (wrong.filter, wrong.start, wrong.stop) == (None, 0, 5)
 
 
-# --- files ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", outside.FORMATS)
-def test_saved_files_hold_the_rows(session, tmp_path, suffix):
-    path = tmp_path / f"x{suffix}"
-    told: list = []
-    done = outside.save(session.store, np.array([0, 1, 2, 8]), path, lambda: False, told.append)
-    assert (done.done, done.rows) == (True, 4)
-    text = path.read_text()
-    assert text.count("Heartbeat") >= 1
-    assert "\x1b" not in text
-
-
-@pytest.mark.parametrize(("name", "said"), [("x.pcap", "not known"), ("no/x.log", "cannot be written"), ("x", "“”")])
-def test_files_that_cannot_be_written(session, tmp_path, name, said):
-    done = outside.save(session.store, None, tmp_path / name, lambda: False, lambda _: None)
-    assert said in done.trouble
-
-
-def test_saving_can_be_cancelled(session, tmp_path):
-    done = outside.save(session.store, None, tmp_path / "x.log", lambda: True, lambda _: None)
-    assert "cancelled" in done.trouble
+# --- other programs ------------------------------------------------------------------------------------------------
 
 
 def test_pager_and_editor_get_safe_text(monkeypatch, tmp_path):

@@ -1,21 +1,47 @@
-"""Evidence as it may be shared: the same, seen through a `Redactor`. No form, no file."""
+"""Evidence as it may be shared: the same, seen through a `Redactor`; what is hidden. No form, no export written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
 from ocppscope.export.evidence import Evidence, Item, Row, Source
 from ocppscope.model import Message
+from ocppscope.redaction.policy import Policy, new_key, read_key
+from ocppscope.redaction.redactor import Redactor
 
 if TYPE_CHECKING:
     from ocppscope.analysis.finding import Finding, Ref
     from ocppscope.analysis.report import Report, StationSummary
     from ocppscope.model import Connection
-    from ocppscope.redaction.redactor import Redactor
     from ocppscope.store.notes import Note
+
+
+class Hiding(NamedTuple):
+    """What is to be hidden, and how."""
+
+    show_secrets: bool = False
+    redact: bool = False  # also in forms that are not made to be shared
+    key_file: str = ""  # "": pseudonyms of this run alone
+    shift_ns: int = 0
+    equipment: bool = True
+    network: bool = True
+    free_text: bool = False
+
+    def redactor(self, key: bytes = b"") -> Redactor:
+        """Makes one; `key` is that of this run. Raises UsageError and AccessError for the file of the key."""
+        return Redactor(
+            Policy(
+                read_key(Path(self.key_file)) if self.key_file else key or new_key(),
+                equipment=self.equipment,
+                network=self.network,
+                free_text=self.free_text,
+                shift_ns=self.shift_ns,
+            )
+        )
 
 
 class RedactedEvidence:
@@ -24,7 +50,7 @@ class RedactedEvidence:
     def __init__(self, evidence: Evidence, redactor: Redactor) -> None:
         self._evidence = evidence
         self.redactor = redactor
-        self._connections: dict[int, tuple[Connection, Connection]] = {}  # as it was, as it is shown
+        self._connections = _Connections(evidence, redactor)
 
     @property
     def title(self) -> str:
@@ -50,11 +76,7 @@ class RedactedEvidence:
     @property
     def connections(self) -> Mapping[int, Connection]:
         """See `Evidence`."""
-        for number, known in self._evidence.connections.items():
-            before = self._connections.get(number)
-            if before is None or before[0] is not known:
-                self._connections[number] = known, self.redactor.connection(known)
-        return {number: shown for number, (_, shown) in self._connections.items()}
+        return self._connections
 
     def items(self) -> Iterator[Item]:
         """See `Evidence`."""
@@ -73,6 +95,28 @@ class RedactedEvidence:
             return note
         words = self.redactor.words
         return note._replace(time_ns=self.redactor.time(note.time_ns), mark=words(note.mark), note=words(note.note))
+
+
+class _Connections(Mapping[int, "Connection"]):
+    """The connections of evidence, each redacted when somebody asks for it."""
+
+    def __init__(self, evidence: Evidence, redactor: Redactor) -> None:
+        self._evidence = evidence
+        self._redactor = redactor
+        self._shown: dict[int, tuple[Connection, Connection]] = {}  # as it was, as it is shown
+
+    def __getitem__(self, number: int) -> Connection:
+        known = self._evidence.connections[number]
+        shown = self._shown.get(number)
+        if shown is None or shown[0] is not known:
+            shown = self._shown[number] = known, self._redactor.connection(known)
+        return shown[1]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._evidence.connections)
+
+    def __len__(self) -> int:
+        return len(self._evidence.connections)
 
 
 def redacted_report(found: Report, redactor: Redactor) -> Report:

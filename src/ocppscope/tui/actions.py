@@ -240,7 +240,7 @@ _TABLE = (
     Action("copy_id", ("ctrl+y",), "copy id", "Copy the message's id.", SHARE),
     Action("pager", ("ctrl+o",), "pager", "The message in the pager ($PAGER).", SHARE),
     Action("editor", ("ctrl+e",), "editor", "A copy of the message in the editor ($EDITOR).", SHARE),
-    Action("save", ("f2",), "save", "Save the messages that are shown as a log: .log, .jsonl or .csv.", SHARE),
+    Action("save", ("f2",), "save", "Save messages with findings and notes, redacted or not.", SHARE),
     Action(
         "copy_ladder", ("t",), "copy text", "Copy the ladder as text; with a number, so many rows.", SHARE, (LADDER,)
     ),
@@ -261,7 +261,7 @@ _TABLE = (
         (LADDER,),
         footer=True,
     ),
-    Action("save_ladder", ("s",), "save ladder", "Save the ladder: .txt, .md or .mmd (Mermaid).", SHARE, (LADDER,)),
+    Action("save_ladder", ("s",), "save ladder", "Save the ladder: Mermaid, SVG or Markdown.", SHARE, (LADDER,)),
     # --- Proxy
     Action("intercept", ("I",), "hold", "Type a filter: messages that pass it are held.", PROXY),
     Action("show_held", ("i",), "held", "The messages that are held: look, edit, send on, drop.", PROXY),

@@ -187,7 +187,7 @@ class Scope(App[None]):
     def on_unmount(self) -> None:
         """Ends every thread."""
         self.finding.cancel()
-        self.sharing.cancel()
+        self.sharing.stop()
         self.finding.stop()
         self.session.stop()
 

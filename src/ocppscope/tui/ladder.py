@@ -5,7 +5,6 @@ The rows come from `ladder_rows`; they are taken in small steps while the tab is
 
 from __future__ import annotations
 
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,6 @@ from ocppscope.tui.events import RowChosen, RowOpened
 from ocppscope.tui.ladder_rows import StoreLadder
 from ocppscope.tui.messages import SLOW_NS
 from ocppscope.tui.moves import Moves
-from ocppscope.tui.prompt import Prompt
-from ocppscope.tui.safety import told
 from ocppscope.tui.theme import look, strip
 from ocppscope.tui.virtual import VirtualList
 
@@ -42,10 +39,8 @@ STEP_S = 0.008
 """How long rows are taken before keys have their turn."""
 MAX_COPIED = 1000
 """Rows that are copied at once, from the cursor's on where there are more."""
-MAX_SAVED = 100_000
-"""Rows that are saved at once."""
 COPIED_WIDTH = 120
-"""Columns of a ladder that is copied or saved."""
+"""Columns of a ladder that is copied."""
 CLOCKS = ("a", "ad", "r", "d", "e")
 """What the key of the time format goes through."""
 _CLOCK_NAMES = {
@@ -55,7 +50,6 @@ _CLOCK_NAMES = {
     "d": "since the row above",
     "e": "seconds since 1970",
 }
-SUFFIXES = (".txt", ".md", ".mmd")
 
 
 class LadderHeading(Widget):
@@ -323,35 +317,3 @@ class LadderView(Moves, Vertical):
         rows: list[LadderRow] = part.rows
         which = "All rows" if len(rows) == len(drawn) else f"{len(rows):,} of {len(drawn):,} rows"
         return f"{which} copied as {what}."
-
-    def do_save_ladder(self, count: int | None) -> str:
-        """Asks for a file's name."""
-        del count
-        self.app.query_one(Prompt).ask("Save the ladder as (.txt, .md, .mmd)", self._save_as)
-        return ""
-
-    def _save_as(self, text: str | None) -> None:
-        self.list.focus()
-        if text:
-            self.notify(told(self.save(Path(text).expanduser())), markup=False)
-
-    def save(self, path: Path) -> str:
-        """Writes the ladder into a new file, as its suffix says (`.txt`, `.md`, `.mmd`); what to tell."""
-        if path.suffix not in SUFFIXES:
-            return f"A ladder is saved as {', '.join(SUFFIXES)}."
-        drawn = self.list.ladder
-        part = drawn.portion(0, MAX_SAVED)
-        if path.suffix == ".mmd":
-            content = mermaid.mermaid(part)
-        elif path.suffix == ".md":
-            content = ladder.markdown(part, COPIED_WIDTH)
-        else:
-            content = ladder.text(part, COPIED_WIDTH)
-        try:
-            with path.open("x", encoding="utf-8", errors="replace") as file:
-                file.write(content)
-        except FileExistsError:
-            return f"{path} exists already; nothing was written."
-        except OSError as error:
-            return f"{path} cannot be written: {error.strerror}."
-        return f"{len(part.rows):,} of {len(drawn):,} rows saved in {path}."

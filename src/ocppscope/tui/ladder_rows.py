@@ -80,7 +80,7 @@ class StoreLadder(Ladder):
         self.store = store
         self.first_row = self.taken_rows = store.first  # the first row, and the next one to take
         self._wanted = rows
-        self._shown = None if rows is None else _connections(store, rows)
+        self._shown = None if rows is None else connections_of(store, rows)
         self._entries = _Column(np.int64)  # a row of the store, or -1 - the index of an aside
         self._keys = _Column(np.int64)  # the row itself, or the one before which the aside stands
         self._starts = _Column(np.int64)  # where a row of the ladder begins among the entries
@@ -108,7 +108,7 @@ class StoreLadder(Ladder):
             return False
         self._wanted = rows
         assert self._shown is not None
-        self._shown |= _connections(self.store, rows[len(known) :])
+        self._shown |= connections_of(self.store, rows[len(known) :])
         return True
 
     def grow(self) -> bool:
@@ -363,14 +363,18 @@ class StoreLadder(Ladder):
         return known
 
     def _message(self, row: int) -> Message:
-        message = self.store.message(row)
-        if message.kind is Kind.CALL:
-            outcome = Outcome.PENDING if message.outcome in _SETTLED else message.outcome
-            return replace(message, outcome=outcome, latency_ns=None)
+        return as_seen(self.store.message(row))
+
+
+def as_seen(message: Message) -> Message:
+    """A message of a store as it was when it was seen: a CALL does not know its answer."""
+    if message.kind is not Kind.CALL:
         return message
+    outcome = Outcome.PENDING if message.outcome in _SETTLED else message.outcome
+    return replace(message, outcome=outcome, latency_ns=None)
 
 
-def _connections(store: Store, rows: Rows) -> set[int]:
+def connections_of(store: Store, rows: Rows) -> set[int]:
     """The connections of some rows."""
     found: set[int] = set()
     for piece in store.pieces():

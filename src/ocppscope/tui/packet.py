@@ -52,6 +52,23 @@ class Dissector(Protocol):
         """The lines about a packet, indented; () if it was cancelled. May take long. Raises OcppscopeError."""
 
 
+class LogLines:
+    """Stands for a dissector where messages come from a log, which has lines and no packets."""
+
+    def expectation(self) -> str:
+        """See `Dissector`."""
+        return ""
+
+    def kept(self, number: int) -> tuple[str, ...] | None:
+        """See `Dissector`."""
+        return ("A log of messages has no packets.", f"The message stands in line {number:,} of the log.")
+
+    def tree(self, number: int, cancelled: Callable[[], bool]) -> tuple[str, ...]:
+        """See `Dissector`."""
+        del number, cancelled
+        return ()
+
+
 class PacketRead(Message):
     """The thread has an answer, or none."""
 
@@ -84,6 +101,8 @@ class Packets:
         if self._asking is not None and self._asking.number != number:
             self.cancel()
         if number is None or number in self._troubles or number in self._cancelled or self.dissector is None:
+            return
+        if isinstance(self.dissector, LogLines):
             return
         if not self.dissector.expectation():
             self.ask(number, tell)
@@ -138,7 +157,8 @@ class Packets:
             yield NOT_KNOWN, Style.DIM
             return
         number = message.packets[-1]
-        yield _heading(message.packets), Style.DIM
+        if not isinstance(self.dissector, LogLines):
+            yield _heading(message.packets), Style.DIM
         if self.dissector is None:
             yield NO_FILE, Style.DIM
         elif (lines := self.dissector.kept(number)) is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ocppscope.analysis.report import Report
     from ocppscope.analysis.timing.figures import Row
     from ocppscope.control import Steering
+    from ocppscope.export.evidence import Source
     from ocppscope.model import Version
     from ocppscope.render.tree import Facts
     from ocppscope.store.notes import Notes
@@ -53,6 +54,10 @@ class Session(Protocol):
     @property
     def steering(self) -> Steering | None:
         """The proxy between the station and the CSMS; None where there is none."""
+
+    @property
+    def source(self) -> Source | None:
+        """The files with the packets or lines, to be read again; None where there are none, or not yet all."""
 
     @property
     def dissector(self) -> Dissector | None:

@@ -1,24 +1,31 @@
-"""Actions that hand something out: clipboard, pager, editor, log file. What is shown is what is handed out."""
+"""Actions that hand something out: clipboard, pager, editor, files. What is shown is what is handed out."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from threading import Event as Flag
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 from textual.message import Message
 
+from ocppscope.redaction.policy import new_key
 from ocppscope.tui import outside
 from ocppscope.tui.messages import MessageList
-from ocppscope.tui.outside import Saved
+from ocppscope.tui.save_screen import SaveScreen, form_for, scopes_of
+from ocppscope.tui.saving import Saved, SaveRequest, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ocppscope.export.registry import Form
     from ocppscope.tui.app import Scope
 
 WIDE = 400
 """Columns of a line that is copied."""
+STOP_WAIT_S = 5.0
+"""Seconds for which who leaves waits for a file that is being written."""
+LADDER_FORMS = ("mermaid", "svg", "markdown")
+"""The forms that draw the ladder."""
 
 
 class SavingAdvanced(Message):
@@ -36,6 +43,11 @@ class Sharing:
         self._app = app
         self._saving = False
         self._cancelled = False
+        self._ended = Flag()
+        self._ended.set()
+        self._key = new_key()  # pseudonyms are the same in all that is saved until the user leaves
+        self._before: SaveRequest | None = None
+        self._trouble = ""
 
     # --- the clipboard ----------------------------------------------------------------------------------------------
 
@@ -96,40 +108,58 @@ class Sharing:
             self._app.refresh()
         return ""
 
-    # --- the log file -----------------------------------------------------------------------------------------------
+    # --- files ------------------------------------------------------------------------------------------------------
 
     def do_save(self, count: int | None) -> str:
-        """Asks for a name, and writes."""
+        """Asks what is to be saved, and how."""
         del count
+        return self._ask()
+
+    def do_save_ladder(self, count: int | None) -> str:
+        """The same, with a form of the ladder chosen."""
+        del count
+        return self._ask(form_for(LADDER_FORMS, self._before))
+
+    def _ask(self, form: Form | None = None) -> str:
         if self._saving:
             return "A file is being written already; Esc cancels it."
-        self._app.prompt.ask(f"Save as ({' '.join(outside.FORMATS)}):", self._begin)
+        app = self._app
+        scopes = scopes_of(app.session, app.shown, app.messages.list.selected)
+        trouble, self._trouble = self._trouble, ""
+        app.push_screen(SaveScreen(app.session, scopes, before=self._before, form=form, trouble=trouble), self._begin)
         return ""
 
-    def _begin(self, name: str | None) -> None:
+    def _begin(self, request: SaveRequest | None) -> None:
         self._app.focus_view()
-        if not name or not name.strip():
+        if request is None:
             return
-        path = Path(name.strip()).expanduser()
-        store, rows = self._app.session.store, self._app.shown
-        self._saving, self._cancelled = True, False
+        session, key, post = self._app.session, self._key, self._app.post_message
+        self._before, self._saving, self._cancelled = request, True, False
+        self._ended.clear()
 
         def work() -> None:
-            post = self._app.post_message
-            done = outside.save(store, rows, path, lambda: self._cancelled, lambda one: post(SavingAdvanced(one)))
-            post(SavingAdvanced(done))
+            try:
+                post(SavingAdvanced(save(session, request, key, lambda: self._cancelled, tell)))
+            finally:
+                self._ended.set()
+
+        def tell(saved: Saved) -> None:
+            post(SavingAdvanced(saved))
 
         self._app.run_worker(work, thread=True, group="save")
 
     def advanced(self, saved: Saved) -> None:
         """How far it is."""
-        self._saving = not (saved.done or saved.trouble)
-        if self._saving:
-            self._app.say(f"Saving {100 * saved.rows // max(saved.of, 1)} % (Esc cancels)")
-        else:
-            self._app.say(saved.trouble or f"{saved.rows:,} messages were written to {saved.path}.")
+        self._saving = not saved.is_over
+        self._trouble = "" if saved.is_cancelled else saved.trouble
+        self._app.say(saved.sentence)
 
     def cancel(self) -> bool:
         """Ends the saving; False if there is none."""
         going, self._cancelled = self._saving, True
         return going
+
+    def stop(self) -> None:
+        """The same, and waits for it: the texts are read until it has ended."""
+        self.cancel()
+        self._ended.wait(STOP_WAIT_S)

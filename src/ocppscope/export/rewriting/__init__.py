@@ -1,0 +1,1 @@
+"""Captures as evidence: packets that are chosen, commented, written again with other content, or made up."""
