@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 MITM := .venv-mitmproxy
+READERS := tests/export/readers/node_modules
 DEMO := captures/remote_start_stop.pcap
 
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ demo: $(VENV)/.runtime ## install ocppscope into .venv and read a capture with i
 	@echo "  $(BIN)/ocppscope stations captures/*.pcap*   who connected, and how it ended"
 	@echo "  $(BIN)/ocppscope --help                      the rest"
 
-test: $(VENV)/.test ## run all tests
+test: $(VENV)/.test $(READERS)/.done ## run all tests
 	$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.lint ## check style and types
@@ -41,6 +42,7 @@ docs: $(VENV)/.runtime ## write the pages that are made from tables anew
 	$(BIN)/ocppscope rules --markdown > docs/rules.md
 	$(BIN)/ocppscope timing --markdown > docs/timing.md
 	$(BIN)/python -c 'from ocppscope.tui.document import markdown; print(markdown(), end="")' > docs/keys.md
+	$(BIN)/python -m ocppscope.cli.manual share
 
 bench: $(VENV)/.runtime $(MITM)/.done ## compare with tshark and mitmdump, some minutes; choose with BENCH="20k proxy"
 	$(BIN)/python -m bench.run $(BENCH_OPTIONS) $(BENCH)
@@ -49,7 +51,7 @@ bench-full: $(VENV)/.runtime $(MITM)/.done ## every size and variant up to 1M me
 	$(BIN)/python -m bench.run --full $(BENCH_OPTIONS)
 
 clean: ## remove the virtual environment, caches and generated captures
-	rm -rf $(VENV) $(MITM) bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MITM) $(READERS) bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps: one for each set of packages, renewed when pyproject.toml changes.
 
@@ -75,6 +77,12 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.pip
 $(VENV)/.lint: pyproject.toml | $(VENV)/.pip
 	$(PIP) install -e . --group lint
 	@touch $@ $(VENV)/.runtime
+
+# Programs in Node.js that open what is exported. Without them their tests are skipped; CI has them.
+
+$(READERS)/.done: tests/export/readers/package-lock.json
+	@if command -v npm >/dev/null; then cd $(READERS)/.. && npm ci --silent --no-audit --no-fund && touch node_modules/.done; \
+	  else echo "npm is not installed: what needs programs in Node.js is not tested" >&2; fi
 
 # The peer of the proxy's benchmark has an environment of its own: it pins versions of libraries that we use, too.
 # Without it the benchmark goes on, and says so.

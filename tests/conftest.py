@@ -1,8 +1,7 @@
 """What tests may need beyond Python: third-party captures, tshark, network namespaces, Chromium, Node.js.
 
 A test that is marked `shared`, `tshark`, `netns`, `chromium` or `node` is skipped with the reason where that is
-missing. With `OCPPSCOPE_CI=1` a skip is a failure, save for the third-party captures where they are not there, and
-for Node.js.
+missing. With `OCPPSCOPE_CI=1` a skip is a failure, save for the third-party captures where they are not there.
 """
 
 from __future__ import annotations
@@ -61,8 +60,8 @@ def _no_chromium() -> str:
 def _no_node() -> str:
     if not shutil.which("node"):
         return "Node.js is not installed"
-    there = (ROOT / "captures" / "recorder" / "node_modules").is_dir()
-    return "" if there else "the Node.js packages of the recorder are not installed (see captures/README.md)"
+    there = (ROOT / "tests" / "export" / "readers" / "node_modules").is_dir()
+    return "" if there else "the Node.js packages are not installed (npm ci in tests/export/readers)"
 
 
 NEEDS: dict[str, Callable[[], str]] = {
@@ -107,9 +106,7 @@ def tshark() -> str:
 
 
 def may_be_skipped_in_ci(markers: set[str], reason: str) -> bool:
-    """Whether CI accepts a skip: what it cannot have (other people's captures, Node.js packages) and nothing else."""
-    if "node" in markers:
-        return True
+    """Whether CI accepts a skip: what it cannot have (other people's captures) and nothing else."""
     return bool(_no_shared()) and ("shared" in markers or "../shared" in reason)
 
 

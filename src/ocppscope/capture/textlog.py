@@ -84,7 +84,7 @@ _TIME = re.compile(
     r"(?: +#(?P<number>\d{1,9})(?= |$))? *",
     re.ASCII,
 )
-_WORDS = "OPEN|REFUSED|NO REPLY|CLOSED|END|LOST|UNREAD"
+_WORDS = "OPEN|REFUSED|NO REPLY|CLOSED|END|LOST|UNREAD|NOTE|PROXY|TLS"
 _BODY = re.compile(
     rf"(?P<station>\S.*?)??(?:(?:^| +)(?P<arrow>→|←|->|<-|--)(?: +|$)| {{3,}}(?=(?:{_WORDS})(?: |$)))", re.DOTALL
 )
@@ -104,6 +104,7 @@ _KIND_OF = {
 }  # fmt: skip
 _SUMMARY = re.compile(r"(?P<kind>\S+) +(?P<action>\S+) +(?P<id>\S+)")
 _CONSEQUENCES = frozenset({"UNANSWERED", "UNANSW", "TIMEOUT"})
+_BESIDE = frozenset({"NOTE", "PROXY", "TLS"})  # comments on packets, connections that could not be read
 _SAYS = re.compile(
     r"\s*(?:\[\s*[2-6]\s*,|(?:CALL|CALLRESULT|CALLERROR|CALLRESULTERROR|SEND|UNPARSED|RESULT|ERROR|RESERR|OPEN|REFUSED"
     r"|NO REPLY|CLOSED|PING|PONG|CLOSE|TEXT|BINARY|GAP|LOST|UNREAD)(?:\s|$))"
@@ -328,7 +329,7 @@ class _TextLog:
         if word in _KINDS:
             _of_side(head.side)
             yield _entry(head, _message(below))
-        elif word not in _CONSEQUENCES:
+        elif word not in _CONSEQUENCES and word not in _BESIDE:
             if len(words) > MAX_WORDS and word not in ("TEXT", "BINARY"):
                 raise _UnreadableError(f"it has more than {MAX_WORDS:,} characters")
             yield from self._other(head, below)
@@ -439,8 +440,8 @@ def _named(words: str) -> Named | None:
 
 
 def _without_problems(lines: list[str]) -> list[str]:
-    """Without the lines `! code  sentence` that say what is wrong."""
-    return [line for line in lines if not line.startswith("! ")]
+    """Without the lines `! code  sentence` and `▲ severity rule  sentence` that say what is wrong."""
+    return [line for line in lines if not line.startswith(("! ", "▲ "))]
 
 
 def _compact(line: str) -> str:

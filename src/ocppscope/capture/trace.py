@@ -6,6 +6,7 @@ that is no such record is a `CaptureError` with its number. Nothing here decides
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -133,14 +134,25 @@ def _version(stated: object) -> Version:
 
 def _text(record: dict[str, Any]) -> bytes:
     """The message as it was on the wire; of SOAP, or without such a text, put together from the record's parts."""
-    raw = record.get("raw")
-    if isinstance(raw, str) and raw and record.get("transport") != "soap":
+    raw, own = record.get("raw"), _own(record)
+    exact = own.get("raw_base64")
+    if isinstance(exact, str):
+        with suppress(ValueError):
+            return base64.b64decode(exact, validate=True)
+    if isinstance(raw, str) and (raw or own) and record.get("transport") != "soap":
         return raw.encode("utf-8", "surrogatepass")
     try:
         text = json.dumps(_parts(record), ensure_ascii=False, separators=(",", ":"))
     except RecursionError:
         raise _UnreadableError("its payload is nested too deeply") from None
     return text.encode("utf-8", "surrogatepass")
+
+
+def _own(record: dict[str, Any]) -> dict[str, Any]:
+    """What `export` adds of its own: texts that are no UTF-8, and that a text is empty."""
+    meta = record.get("meta")
+    own = meta.get("ocppscope") if isinstance(meta, dict) else None
+    return own if isinstance(own, dict) else {}
 
 
 def _parts(record: dict[str, Any]) -> list[Any]:

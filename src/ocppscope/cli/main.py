@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import click
@@ -42,7 +43,11 @@ COMMANDS = {
 ON_TERMINAL, IN_PIPE = "view", "log"
 """The commands that are meant when none is named."""
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle worker threads would spin; nothing here needs them
+os.environ.setdefault("PYTHONSAFEPATH", "1")  # the Pythons that are started import nothing from where the user stands
 
+REINSTALL = "Install it again with what it needs: python -m pip install --upgrade --force-reinstall ocppscope"
+MAX_COMPLAINT = 4096
+"""Characters of one line of a complaint."""
 INTERRUPTED = 130
 OUR_FAULT = 70
 
@@ -118,9 +123,12 @@ def _refuse_misspelling(word: str) -> None:
 
 def _print_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        click.echo(f"ocppscope {version('ocppscope')}")
+        try:
+            click.echo(f"ocppscope {version('ocppscope')}")
+        except PackageNotFoundError:  # run from its sources
+            click.echo("ocppscope, not installed")
         ctx.exit()
 
 
@@ -163,7 +171,7 @@ def exit_code(run: Callable[[], object]) -> int:
     except click.exceptions.Exit as request:
         return request.exit_code
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return error.exit_code
     except OcppscopeError as error:
         complain(error.what, error.hint)
@@ -176,6 +184,9 @@ def exit_code(run: Callable[[], object]) -> int:
     except Exception as error:
         if os.environ.get("OCPPSCOPE_DEBUG"):
             raise
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "ocppscope").startswith("ocppscope"):
+            complain(f"The Python package {error.name!a} is missing, which this needs.", REINSTALL)
+            return OcppscopeError.exit_code
         complain(
             f"ocppscope itself failed: {type(error).__name__}: {str(error)[:200]!a}",
             "This is a bug. OCPPSCOPE_DEBUG=1 shows where; please report it, if you can with the capture.",
@@ -185,8 +196,21 @@ def exit_code(run: Callable[[], object]) -> int:
 
 
 def complain(what: str, hint: str = "") -> None:
-    """What is wrong and what to do, a line each, on stderr."""
-    sys.stderr.write(f"ocppscope: {what}\n" + (f"  {hint}\n" if hint else ""))
+    """What is wrong and what to do, a line each, on stderr; names of files in it may hold anything."""
+    sys.stderr.write(_harmless(f"ocppscope: {what}") + (_harmless(f"  {hint}") if hint else ""))
+
+
+def _show(error: click.ClickException) -> None:
+    """As click shows it: usage and sentence."""
+    shown = StringIO()
+    error.show(shown)
+    sys.stderr.write("".join(map(_harmless, shown.getvalue().splitlines())))
+
+
+def _harmless(line: str) -> str:
+    from ocppscope.render.wiretext import visible
+
+    return f"{visible(line, MAX_COMPLAINT)}\n"
 
 
 def _forget_stdout() -> None:

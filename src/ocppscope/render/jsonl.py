@@ -30,7 +30,7 @@ from ocppscope.model import (
     StreamGap,
     TlsConnection,
 )
-from ocppscope.render.formats import KINDS, SIDES, UNKNOWN, Known, known
+from ocppscope.render.formats import KIND_NAMES, SIDES, UNKNOWN, Known, known
 from ocppscope.tlsnames import suite_name, version_name
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ OPCODES = {8: "close", 9: "ping", 10: "pong"}
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -92,6 +93,29 @@ class MessageRow(Struct, frozen=True, gc=False):
     compressed: bool
     binary: bool
     text_base64: str | UnsetType = UNSET
+
+
+class Said(Struct, frozen=True, gc=False):
+    """What a rule said of a message."""
+
+    rule: str
+    severity: str
+    text: str
+
+
+ExportRow: Any = msgspec.defstruct(
+    "ExportRow",
+    [
+        ("type", str), ("row", int), ("connection", int),
+        *((field.name, field.type, UNSET) if field.default is UNSET else (field.name, field.type)
+          for field in msgspec.structs.fields(MessageRow)),
+        ("findings", list[Said] | UnsetType, UNSET),
+        *((name, str | UnsetType, UNSET) for name in ("mark", "note")),
+    ],
+    frozen=True,
+    gc=False,
+)  # fmt: skip
+"""A message with all its keys, as evidence has it: the keys of `MessageRow`, and what was said of it."""
 
 
 class FrameRow(Struct, frozen=True, gc=False):
@@ -235,6 +259,51 @@ class TlsRow(Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...]
 
 
+def _values(message: Message, known_: Known) -> tuple[Any, ...]:
+    """The values of a `MessageRow`, in order."""
+    station, version, guessed = known_
+    octets = message.text
+    raw: str | UnsetType = UNSET
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError:
+        text = octets.decode("utf-8", "replace")
+        raw = base64.b64encode(octets).decode()
+    return (
+        message.time_ns, station, version, guessed, SIDES[message.side], KIND_NAMES[message.kind],
+        message.id, message.action, message.latency_ns, message.outcome, message.ordinal, message.reply_to,
+        text, message.problems, message.packets, message.wire_size, message.frames, message.compressed,
+        message.binary, raw,
+    )  # fmt: skip
+
+
+def export_row(
+    row: int, message: Message, of_connection: Known, said: Sequence[tuple[str, str, str]], mark: str, note: str
+) -> object:
+    """A message as `row_lines` writes it; `said` are rule, severity and sentence of its findings."""
+    values = _values(message, of_connection)
+    if said or mark or note:
+        findings = [Said(*one) for one in said] or UNSET
+        return ExportRow("message", row, message.connection, *values, findings, mark or UNSET, note or UNSET)
+    return ExportRow("message", row, message.connection, *values)
+
+
+def encode_safely(item: object) -> bytes:
+    """Anything as a line of JSON, with a line end; what could fool a terminal is escaped."""
+    return f"{_safe(_encode_any(item))}\n".encode()
+
+
+def row_lines(rows: Sequence[object]) -> bytes:
+    """A line each, with line ends."""
+    try:
+        lines = _encode_lines(rows)
+    except UnicodeEncodeError:
+        return "".join(f"{_safe(_encode_any(row))}\n" for row in rows).encode()
+    if lines.isascii() and b"\x7f" not in lines:
+        return lines
+    return "".join(f"{_safe(line)}\n" for line in lines.decode().split("\n")[:-1]).encode()
+
+
 class JsonlFormat:
     """`--format jsonl`: a JSON object a line."""
 
@@ -251,38 +320,7 @@ class JsonlFormat:
 
     def message(self, message: Message) -> str:
         """All of it."""
-        station, version, guessed = self._known.get(message.connection, UNKNOWN)
-        octets = message.text
-        raw: str | UnsetType = UNSET
-        try:
-            text = octets.decode()
-        except UnicodeDecodeError:
-            text = octets.decode("utf-8", "replace")
-            raw = base64.b64encode(octets).decode()
-        return _body(
-            MessageRow(
-                message.time_ns,
-                station,
-                version,
-                guessed,
-                SIDES[message.side],
-                KINDS[message.kind],
-                message.id,
-                message.action,
-                message.latency_ns,
-                message.outcome,
-                message.ordinal,
-                message.reply_to,
-                text,
-                message.problems,
-                message.packets,
-                message.wire_size,
-                message.frames,
-                message.compressed,
-                message.binary,
-                raw,
-            )
-        )
+        return _body(MessageRow(*_values(message, self._known.get(message.connection, UNKNOWN))))
 
     def event(self, event: Event) -> str | None:
         """Whatever is no message."""
@@ -445,7 +483,7 @@ def _encode_any(item: object) -> str:
     try:
         return _encode(item).decode()
     except UnicodeEncodeError:
-        return _encode(_without_surrogates(msgspec.to_builtins(item, str_keys=True))).decode()
+        return _encode(_without_surrogates(item)).decode()
 
 
 def _safe(line: str) -> str:
@@ -471,4 +509,4 @@ def _without_surrogates(item: Any) -> Any:
         return {_without_surrogates(key): _without_surrogates(value) for key, value in item.items()}
     if isinstance(item, list | tuple):
         return [_without_surrogates(one) for one in item]
-    return item
+    return _without_surrogates(msgspec.to_builtins(item, str_keys=True)) if isinstance(item, Struct) else item

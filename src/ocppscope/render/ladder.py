@@ -153,6 +153,10 @@ class Ladder:
         last = self.rows[-1]
         return last.quiet.last_ns if last.quiet else last.previous_ns if last.what is What.DAY else last.time_ns
 
+    def meet(self, connection: Connection) -> None:
+        """A connection that has a lane although nothing was taken that says when it was opened."""
+        self._opened(connection)
+
     def _opened(self, connection: Connection) -> None:
         number = connection.number
         if number in self._connections:

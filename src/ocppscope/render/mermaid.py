@@ -15,7 +15,7 @@ from ocppscope.render.ladder import What
 from ocppscope.render.wiretext import clip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ocppscope.render.ladder import Ladder, LadderRow
 
@@ -25,6 +25,8 @@ MAX_MERMAID_CHARACTERS = 45_000
 """Characters that are written; Mermaid's `maxTextSize` is 50,000."""
 MAX_MERMAID_LABEL = 60
 """Columns of the text on one arrow."""
+MAX_MERMAID_REMARK = 160
+"""Columns of what is said below a row."""
 MAX_MERMAID_STATIONS = 20
 """Lanes of stations; the last one is for all further stations."""
 PONG = 10
@@ -50,21 +52,28 @@ def _is_harmless(char: str) -> bool:
     return (char.isalnum() or char in _HARMLESS) and char not in _OWN
 
 
-def mermaid(drawn: Ladder) -> str:
-    """The diagram, with line ends. Not fenced."""
+def mermaid(drawn: Ladder, remarks: Mapping[int, Sequence[str]] | None = None, more: int = 0) -> str:
+    """The diagram, with line ends. Not fenced.
+
+    `remarks` are what is said below a row, by the place of its first event; `more` is how many events came after
+    those of the ladder.
+    """
     lines = ["sequenceDiagram", *_participants(drawn)]
     size = sum(map(len, lines)) + len(lines)
     rows = [row for row in drawn.rows if row.what is not What.DAY]
     written = 0
     for row in rows[:MAX_MERMAID_MESSAGES]:
-        line = _statement(drawn, row)
-        size += len(line) + 1
+        said = remarks.get(row.first, ()) if remarks else ()
+        statements = [_statement(drawn, row), *(_remark(drawn, row, words) for words in said)]
+        size += sum(map(len, statements)) + len(statements)
         if size > MAX_MERMAID_CHARACTERS:
             break
-        lines.append(line)
+        lines += statements
         written += 1
     if written < len(rows):
         lines.append(f"    Note over S0,C: {len(rows) - written} of {len(rows)} rows are left out from here on")
+    if more:
+        lines.append(f"    Note over S0,C: and {more} more events")
     return "\n".join(lines) + "\n"
 
 
@@ -102,6 +111,13 @@ def _statement(drawn: Ladder, row: LadderRow) -> str:
         head = _ARROWS[event.kind]
     sender, receiver = (near, far) if event.side is Side.STATION else (far, near)
     return f"    {sender}{head}{receiver}: {_label(row, words)}"
+
+
+def _remark(drawn: Ladder, row: LadderRow, words: str) -> str:
+    """What is said of a row, below it."""
+    place = drawn.rung(row)[1]
+    station = f"S{min(place.station or 0, MAX_MERMAID_STATIONS - 1)}"
+    return f"    Note over {station},C: {escape(clip(words, MAX_MERMAID_REMARK))}"
 
 
 def _label(row: LadderRow, words: str) -> str:

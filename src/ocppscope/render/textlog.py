@@ -53,6 +53,7 @@ class Style(NamedTuple):
     width: int = 0
     full: bool = False
     pings: bool = False
+    whole: bool = False  # no message is cut, however long it is
 
 
 class Columns(NamedTuple):
@@ -197,11 +198,12 @@ class TextFormat:
 
     def _full(self, text: bytes) -> str:
         layout = jsonl.indented(text)
+        columns = len(text) if self.style.whole else MAX_FULL_COLUMNS
         if layout is None:
-            return f"\n    {visible_bytes(text, MAX_FULL_COLUMNS)}"
-        lines = layout.split("\n", MAX_FULL_LINES)
-        more = len(lines) > MAX_FULL_LINES
-        shown = [f"    {visible(line, MAX_FULL_COLUMNS)}" for line in lines[:MAX_FULL_LINES]]
+            return f"\n    {visible_bytes(text, columns)}"
+        lines = layout.split("\n", -1 if self.style.whole else MAX_FULL_LINES)
+        more = not self.style.whole and len(lines) > MAX_FULL_LINES
+        shown = [f"    {visible(line, columns)}" for line in (lines[:-1] if more else lines)]
         return "\n" + "\n".join(shown) + (f"\n    … ({len(text):,} bytes)" if more else "")
 
     def event(self, event: Event) -> str | None:
