@@ -1,6 +1,7 @@
 """Measures ocppscope against tshark on the same files: `make bench`, `BENCH="20k 200k-deflate" make bench`.
 
-The word `proxy` among the cases, or no case at all, measures the proxy, too: see `bench.proxy`.
+The word `proxy` among the cases, or no case at all, measures the proxy, too: see `bench.proxy`. The variant `tls13`
+is `plain` in TLS, read with its keys.
 
 Both write to a pipe that this process empties, so that the first line can be timed; figures are the median of
 interleaved runs. CPU is user and system time of the process and its children, memory the largest resident set,
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PROXY = "proxy"
-QUICK = f"20k 200k-plain {PROXY}"
-FULL = f"20k 200k-plain 200k-deflate 200k-lossy 50k-mixed70 50k-mixed95 1M-plain {PROXY}"
+TLS = "tls13"
+QUICK = f"20k 200k-plain 200k-{TLS} {PROXY}"
+FULL = f"20k 200k-plain 200k-deflate 200k-lossy 200k-{TLS} 50k-mixed70 50k-mixed95 1M-plain {PROXY}"
 FEWER_RUNS_FROM = 1_000_000  # messages: a file of this size is run once, whatever --repeats says
 READ_SIZE = 1 << 20
 IN_ORDER = ("-o", "tcp.reassemble_out_of_order:TRUE")
@@ -146,12 +148,37 @@ JOBS = (
     TSHARK,
 )
 """`stations` does all the decoding and prints little; what `diagnose` takes beyond it is the analysis."""
+PLAIN = "stations, without TLS"
 TSHARK_IN_ORDER = Job("tshark, reassemble_out_of_order", tshark(*IN_ORDER), found_by_tshark)
 
 
-def jobs_for(variant: str, options: argparse.Namespace) -> Iterator[Job]:
+def tls_jobs(plain: Path) -> tuple[Job, ...]:
+    """The jobs of a capture in TLS, and one of the same capture without."""
+
+    def keys(capture: Path) -> str:
+        return str(capture.with_suffix(".keys"))
+
+    def with_keys(*words: str) -> Callable[[Path], list[str]]:
+        return lambda capture: ocppscope(*words, "--keylog", keys(capture))(capture)
+
+    def tshark_with_keys(capture: Path) -> list[str]:
+        return tshark("-o", f"tls.keylog_file:{keys(capture)}", "-d", "tcp.port==9000,tls")(capture)
+
+    return (
+        Job(LOG_JSONL.name, with_keys("log", "--format", "jsonl"), found_by_ocppscope),
+        Job("stations", with_keys("stations")),
+        Job(PLAIN, lambda _: ocppscope("stations")(plain)),
+        Job(TSHARK.name, tshark_with_keys, found_by_tshark),
+    )
+
+
+def jobs_for(capture: Path, variant: str, options: argparse.Namespace) -> Iterator[Job]:
     """The jobs of one file, those left out whose program is missing."""
     have_tshark = shutil.which("tshark") is not None and not options.no_tshark
+    if variant == TLS:
+        plain = capture.with_name(f"{capture.stem.removesuffix(f'-{TLS}')}.pcap")
+        yield from (job for job in tls_jobs(plain) if have_tshark or job.name != TSHARK.name)
+        return
     for job in JOBS:
         if job is not TSHARK or have_tshark:
             yield job
@@ -164,7 +191,7 @@ def jobs_for(variant: str, options: argparse.Namespace) -> Iterator[Job]:
 def measure(capture: Path, truth: dict[str, Any], options: argparse.Namespace) -> list[dict[str, Any]]:
     """All jobs on one file: medians, and what was found against the truth."""
     repeats = 1 if truth["messages"] >= FEWER_RUNS_FROM else options.repeats
-    jobs = list(jobs_for(truth["variant"], options))
+    jobs = list(jobs_for(capture, truth["variant"], options))
     runs: dict[str, list[Run]] = {job.name: [] for job in jobs}
     found: dict[str, Found] = {}
     _warm(capture)
@@ -206,24 +233,35 @@ def _row(name: str, runs: list[Run], found: Found | None, truth: dict[str, Any])
     }
 
 
+def captured(variant: str, messages: int) -> tuple[Path, dict[str, Any]]:
+    """A capture and the truth about it, made if it is not there; what is in TLS by a process that may grow."""
+    if variant != TLS:
+        return cached(variant, messages)
+    _, truth = cached("plain", messages)
+    command = [sys.executable, "-m", "bench.tls", "plain", label(messages), TLS]
+    path, packets = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\t")
+    return Path(path), truth | {"variant": TLS, "packets": int(packets), "bytes": Path(path).stat().st_size}
+
+
 def cases(words: str) -> list[tuple[str, int]]:
     """`20k` is every variant at that size, `200k-deflate` one, `deflate` that variant at 20k."""
     wanted: list[tuple[str, int]] = []
     for word in words.split():
         size, _, variant = word.partition("-")
-        if size in VARIANTS:
+        if size in KNOWN:
             size, variant = variant or "20k", size
-        if variant and variant not in VARIANTS:
-            sys.exit(f"no such variant: {variant} (there are {', '.join(VARIANTS)})")
+        if variant and variant not in KNOWN:
+            sys.exit(f"no such variant: {variant} (there are {', '.join(KNOWN)})")
         try:
             messages = number(size)
         except ValueError:
-            sys.exit(f"no such size or variant: {word} (sizes: 20k, 1M; variants: {', '.join(VARIANTS)})")
+            sys.exit(f"no such size or variant: {word} (sizes: 20k, 1M; variants: {', '.join(KNOWN)})")
         names = [variant] if variant else [name for name in VARIANTS if name != "holes"]
         wanted += [(name, messages) for name in names]
     return list(dict.fromkeys(wanted))
 
 
+KNOWN = (*VARIANTS, TLS)
 HEAD = (
     "| capture | packets | job | CPU s | wall s | first line s | peak MB | found | tshark CPU ÷ this |",
     "|---|--:|---|--:|--:|--:|--:|--:|--:|",
@@ -268,6 +306,10 @@ def growth(rows: list[dict[str, Any]]) -> Iterator[str]:
             )
             yield f"Growth, {job} (CPU a message, peak memory): {' · '.join(steps)}"
     for row in rows:
+        if row["job"] == PLAIN:
+            sealed = next(r for r in rows if r["job"] == "stations" and _file(r) == _file(row))
+            words = f"TLS, stations on {label(row['messages'])}"
+            yield f"{words}: {sealed['cpu'] / row['cpu']:.2f} times the CPU of the same in plain"
         if row["job"] == LOG_JOBS.name:
             alone = next(r for r in rows if r["job"] == LOG_JSONL.name and _file(r) == _file(row))
             speedup = alone["wall"] / row["wall"]
@@ -308,7 +350,7 @@ def _files(files: list[tuple[str, int]], options: argparse.Namespace) -> dict[st
     print("\n".join(HEAD), flush=True)
     for variant, messages in files:
         sys.stderr.write(f"{variant} {label(messages)} …\n")
-        measured = measure(*cached(variant, messages), options)
+        measured = measure(*captured(variant, messages), options)
         print("\n".join(table(measured)), flush=True)
         rows += measured
     print("\n".join(["", *growth(rows)]))

@@ -16,7 +16,20 @@ from random import Random
 import pytest
 from bench.generate import VARIANTS, generate, label, number
 from bench.packets import checksum, word_sum
-from bench.run import Found, Job, cases, found_by_ocppscope, found_by_tshark, measure, run, table
+from bench.run import (
+    PLAIN,
+    TLS,
+    Found,
+    Job,
+    cases,
+    found_by_ocppscope,
+    found_by_tshark,
+    growth,
+    jobs_for,
+    measure,
+    run,
+    table,
+)
 from bench.stations import ERROR, Station
 from ocpp.messages import Call, CallResult, validate_payload
 
@@ -124,8 +137,25 @@ def test_sizes_read_and_written(text, value):
 def test_cases_of_a_selection():
     assert cases("20k-deflate 200k-plain lossy") == [("deflate", 20_000), ("plain", 200_000), ("lossy", 20_000)]
     assert {variant for variant, _ in cases("20k")} == set(VARIANTS) - {"holes"}
+    assert cases("tls13 200k-tls13") == [("tls13", 20_000), ("tls13", 200_000)]
     with pytest.raises(SystemExit, match="no such"):
         cases("many")
+
+
+def test_a_capture_in_tls_is_measured_with_its_keys(tmp_path):
+    """And against the same without TLS, in the same rounds."""
+    capture = tmp_path / "plain-1-tls13.pcapng"
+    names = {}
+    for job in jobs_for(capture, TLS, Namespace(no_tshark=False, parallel=False)):
+        names[job.name] = job.command(capture)
+    for name, command in names.items():
+        keyed = str(capture.with_suffix(".keys"))
+        assert any(keyed in word for word in command) == (name != PLAIN)
+        assert str(tmp_path / "plain-1.pcap" if name == PLAIN else capture) in command
+    rows = [
+        {"variant": TLS, "messages": 1000, "job": name, "cpu": cpu} for name, cpu in (("stations", 3.0), (PLAIN, 2.0))
+    ]
+    assert "1.50 times" in " ".join(growth(rows))
 
 
 @pytest.mark.parametrize(

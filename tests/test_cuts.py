@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ocppscope import engine
+from ocppscope import shortcut
 from ocppscope.engine import Engine
 from ocppscope.errors import CaptureError
 from ocppscope.model import ControlFrame, Endpoint, Flow, Message, Side
@@ -85,7 +85,7 @@ def test_blocks_of_few_packets_of_others(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_texts_taken_out_of_a_block_in_other_numbers(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(CAPTURES / name, EVERY).events
-    monkeypatch.setattr(engine, "TEXTS_AT_ONCE", count)
+    monkeypatch.setattr(shortcut, "TEXTS_AT_ONCE", count)
     assert run(CAPTURES / name, EVERY).events == whole
 
 

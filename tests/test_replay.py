@@ -6,9 +6,9 @@ import pytest
 
 from conversation import play
 from ocppscope import replay as module
-from ocppscope.capture.entries import Closed, Entry, Said
+from ocppscope.capture.entries import Closed, Entry, Named, Said, block_of
 from ocppscope.capture.textlog import read_text_log
-from ocppscope.model import Outcome, Side, Version
+from ocppscope.model import Kind, Outcome, Side, Version
 from ocppscope.options import Options
 from ocppscope.replay import Replay, frame, replay
 from ocppscope.wire.frames import read_header
@@ -53,6 +53,27 @@ def test_options_hold() -> None:
     assert sort(play(text, Options(timeout_ns=SECOND))).messages[1].outcome is Outcome.LATE
     run = sort(play(f"10:00:00 A → {HEARTBEAT}", Options(ports={9000: Version.V21})))
     assert (run.opened[0].version, run.opened[0].version_guessed) == (Version.V21, False)
+
+
+def test_a_message_that_is_named_only_is_paired_by_its_id() -> None:
+    entries = [
+        Entry(1, 1, "A", None, Side.STATION, Named(Kind.CALL, "1", "Heartbeat")),
+        Entry(3, 2, "A", None, Side.CSMS, Said(b'[3,"1",{"currentTime":"2026-03-01T08:00:00Z"}]')),
+        Entry(4, 3, "A", None, Side.CSMS, Named(Kind.CALLERROR, "", "")),
+    ]
+    call, answer, error = sort([event for batch in replay(entries) for event in batch]).messages
+    assert (call.kind, call.id, call.action, call.text) == (Kind.CALL, "1", "Heartbeat", b'[2,"1","Heartbeat",')
+    assert [problem.text for problem in call.problems] == ["The log names this message; its JSON is not in the log."]
+    assert (answer.outcome, answer.latency_ns) == (Outcome.ANSWERED, 2)
+    assert (error.kind, error.id, error.outcome) == (Kind.CALLERROR, "", Outcome.NONE)
+
+
+def test_the_face_of_an_engine() -> None:
+    engine = Replay()
+    assert (engine.summary, len(engine.retry())) == (None, 0)
+    block = block_of([said(1, "A"), said(2, "A")])
+    assert block.time_ns == (1, 2)
+    assert len(sort(list(engine.packets(block))).messages) == 2
 
 
 def said(number: int, station: str) -> Entry:

@@ -27,14 +27,14 @@ from ocppscope.model import (
     PacketComment,
     Side,
 )
-from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.options import Options
-from ocppscope.track import Lane, Track
+from ocppscope.shortcut import Lane, Payloads, texts_in_parts, unsealed
+from ocppscope.track import Track
 from ocppscope.wire import flows
 from ocppscope.wire.attempts import Attempts, attempt_of
 from ocppscope.wire.connection import DEAD, Phase
 from ocppscope.wire.dismissal import Dismissed, dismissed
-from ocppscope.wire.frames import COMPRESSED, MASKED, payloads, whole_frames
+from ocppscope.wire.frames import COMPRESSED, MASKED
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import (
     ACK,
@@ -54,7 +54,7 @@ from ocppscope.wire.tlsflows import TlsFlows, packed
 from ocppscope.wire.transport import RoundTripTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -73,8 +73,6 @@ MAX_CLUES = 4096
 """Upgrades and first messages that are remembered to recognise another leg by."""
 MAX_SNAPSHOTS = 1 << 17
 """Connections whose latest snapshot is kept; of more, the oldest closed ones are forgotten."""
-TEXTS_AT_ONCE = 1024
-"""Frames whose payloads are taken out of a block at once."""
 SYN_WAIT_NS = 90_000_000_000
 """How long after the last SYN an answer to it is waited for; systems wait up to 64 s before they send it again."""
 CLOCK_JUMP_NS = 86_400_000_000_000
@@ -136,6 +134,7 @@ class Engine:
         self._flows = flows.FlowTable()
         self._tracks: dict[int, Track] = {}  # by slot
         self._lanes: dict[int, Lane] = {}  # by slot * 2 + direction
+        self._sealed: dict[int, Lane] = {}  # those of them that are in TLS
         self._embryos: dict[int, None] = {}  # slots of tracks that are not WebSocket yet, oldest first
         self._stalled: dict[int, Track] = {}
         self._attempts = Attempts()
@@ -291,20 +290,24 @@ class Engine:
             Row(slots[rows], segments.direction[rows], segments.seq[rows], after, segments.ack[rows], odd, time_ns),
             rows,
         )
-        visited = np.flatnonzero(~smooth | (segments.length[rows] > 0))
+        held = Payloads(data, segments.payload[rows], segments.length[rows])
+        if self._sealed:
+            held = unsealed(held, way, smooth, self._sealed)
+        visited = np.flatnonzero(~smooth | (held.length > 0))
         rows, smooth, way, after, odd = rows[visited], smooth[visited], way[visited], after[visited], odd[visited]
-        start, length, packet = segments.payload[rows], segments.length[rows], segments.packet[rows]
-        times, packets = time_ns[visited].tolist(), (packet + block.first_packet).tolist()
+        held = held.some(visited)
+        data, start, length = held[:3]
+        times, packets = time_ns[visited].tolist(), (segments.packet[rows] + block.first_packet).tolist()
         starts, lengths = start.tolist(), length.tolist()
-        form, body = whole_frames(data, start, length)
+        form, body = held.frames()
         forms, origin = form.tolist(), None
         if block.position is not None and segments.data is block.data:
             origin = Origin(block.position, data, forms, body.tolist())
-        arrivals = Arrivals([b""] * len(rows), times[:], packets[:], lengths[:], (form > MASKED).tolist(), origin)
+        arrivals = Arrivals([b""] * len(rows), times[:], packets[:], lengths[:], (form & 7 > MASKED).tolist(), origin)
         batch = self.batch = Batch(arrivals)
         step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
         lanes, stalled, tracks, followed = self._lanes, self._stalled, self._tracks, self._tls.followed
-        texts = _texts_in_parts(data, form, body, start + length, batch)
+        texts = texts_in_parts(held, form, body, batch)
         columns = zip(step.tolist(), way.tolist(), forms, texts, times, strict=True)
         due = self._due
         for at, (step_, way_, form_, text, now) in enumerate(columns):
@@ -345,15 +348,10 @@ class Engine:
                 if not lane.quick(batch, text, now, at):
                     lane.read_closely(text, now, packets[at], lengths[at])
             elif reader.idle and form_ == lane.form + COMPRESSED and lane.inflater is not None:
-                inflated = lane.inflater.text(text)
-                if inflated is not None and len(inflated) <= MAX_JSON_SIZE:
-                    arrivals.texts[at] = inflated
-                    if lane.quick(batch, inflated, now, at):
-                        continue
-                lane.read_inflated(inflated, now, packets[at], lengths[at])
+                lane.read_compressed(batch, text, now, at)
             else:
                 begin = starts[at]
-                reader.feed(data[begin : begin + lengths[at]], now, packets[at])
+                lane.feed(data[begin : begin + lengths[at]], now, packets[at], form_)
 
     @property
     def _due(self) -> int:
@@ -485,8 +483,15 @@ class Engine:
         pair = track.lanes()
         if pair is not None:
             self._lanes[slot * 2], self._lanes[slot * 2 + 1] = pair
+            if pair[0].inside is not None:
+                self._sealed[slot * 2], self._sealed[slot * 2 + 1] = pair
         elif slot * 2 in self._lanes:
-            del self._lanes[slot * 2], self._lanes[slot * 2 + 1]
+            self._close_lanes(slot)
+
+    def _close_lanes(self, slot: int) -> None:
+        for way in (slot * 2, slot * 2 + 1):
+            self._lanes.pop(way, None)
+            self._sealed.pop(way, None)
 
     def _end(self, slot: int, track: Track, time_ns: int, state: int, how: str = "") -> None:
         """Nothing more is looked at of a connection."""
@@ -507,8 +512,7 @@ class Engine:
         self._embryos.pop(slot, None)
         self._stalled.pop(slot, None)
         self._waiting.pop(slot, None)
-        self._lanes.pop(slot * 2, None)
-        self._lanes.pop(slot * 2 + 1, None)
+        self._close_lanes(slot)
         track.tally.release()
         self._flows.state[slot] = state
         sealed = track.observer.inside is not None and not track.observer.inside.has_spoken
@@ -561,17 +565,6 @@ class Engine:
         for event in self._attempts.finish():
             self.emit(event)
         return self._take_batch()
-
-
-def _texts_in_parts(data: bytes, form: Ints, body: Ints, stop: Ints, batch: Batch) -> Iterator[bytes]:
-    """The payloads of frames, few at a time: these are read and validated while they are in the processor's cache."""
-    texts = batch.arrivals.texts
-    for first in range(0, len(form), TEXTS_AT_ONCE):
-        some = slice(first, min(first + TEXTS_AT_ONCE, len(form)))  # there may be more texts by now
-        payload = payloads(data, form[some], body[some], stop[some])
-        texts[some] = payload
-        yield from payload
-        batch.settle()
 
 
 def _flow_of(data: bytes | bytearray, found: Dismissed) -> Flow:

@@ -24,11 +24,11 @@ from ocppscope.model import (
 from ocppscope.ocpp.exchange import Dialogue
 from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
 from ocppscope.ocpp.versions import version_of
+from ocppscope.shortcut import Lane
 from ocppscope.wire.connection import ConnectionObserver, Phase
-from ocppscope.wire.frames import CLOSE, MASKED, UNMASKED
+from ocppscope.wire.frames import CLOSE
 from ocppscope.wire.judge import Judge
 from ocppscope.wire.link import FIN, RST
-from ocppscope.wire.tcp import MAX_JUMP, MODULUS
 from ocppscope.wire.tlsflow import TlsFlow
 from ocppscope.wire.transport import Tally
 from ocppscope.wire.websocket import Control
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from ocppscope.batch import Batch
     from ocppscope.options import Options
     from ocppscope.wire.decrypt import Secrets
-    from ocppscope.wire.tlsstream import TlsStream
     from ocppscope.wire.transport import RoundTripTable
 
 MAX_CONNECTION_PROBLEMS = 32
@@ -75,9 +74,6 @@ class Host(Protocol):
         """The connection of whose session `track` repeats what `clue` names."""
 
 
-_NO_FORM = -9  # what no bytes have
-
-
 class Ending:
     """Who ended a connection and how; the first sign of it counts."""
 
@@ -93,63 +89,6 @@ class Ending:
         """A Close frame, FIN, RST or whatever else ends the connection."""
         if not self.how:
             self.by, self.how, self.code, self.reason = side, how, code, reason
-
-
-class Lane:
-    """The short cut of one direction while nothing is unusual about its connection: what is needed, within reach.
-
-    `form` is that of the direction's uncompressed frames (see `whole_frames`).
-    """
-
-    __slots__ = ("_track", "form", "half", "inflater", "peer", "quick", "reader", "tally", "way")
-
-    def __init__(self, track: Track, direction: int) -> None:
-        reader, dialogue = track.observer.readers[direction], track.dialogue
-        assert reader is not None
-        assert dialogue is not None
-        self._track = track
-        self.tally = track.tally
-        self.way = track.tally.ways[direction]
-        self.way.sit_down()
-        self.half = track.observer.assembler.halves[direction]
-        self.peer = track.observer.assembler.halves[1 - direction]
-        self.reader = reader
-        self.inflater = reader.inflater
-        self.form = MASKED if reader.masked else UNMASKED
-        self.quick = dialogue.speakers[reader.side].quick
-
-    def is_next(self, seq: int, ack: int) -> bool:
-        """Whether a segment continues its direction exactly and acknowledges nothing that was not captured."""
-        if seq != self.half.next:
-            return False
-        assert self.peer.next is not None
-        ahead = (ack - self.peer.next) & MODULUS
-        return not ahead or ahead > MAX_JUMP
-
-    def read_closely(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> None:
-        """A whole text frame whose message is not an ordinary one."""
-        reader = self.reader
-        self._track.text(reader.side, reader.checked(payload, time_ns, packet, wire_size, compressed=False))
-
-    def read_inflated(self, text: bytes | None, time_ns: int, packet: int, wire_size: int) -> None:
-        """The text of a whole compressed frame that is not an ordinary message; None if the inflater says more."""
-        reader, problem = self.reader, None
-        if text is None:
-            assert self.inflater is not None
-            text, problem, _ = self.inflater.verdict
-        checked = reader.checked(text, time_ns, packet, wire_size, compressed=True)
-        self._track.text(reader.side, checked._replace(problems=(problem,)) if problem else checked)
-
-
-class TlsLane(Lane):
-    """The short cut where TLS is decrypted: as far as the decryptor, who reads the bytes of a segment himself."""
-
-    __slots__ = ()
-
-    def __init__(self, track: Track, direction: int, inside: TlsStream) -> None:
-        super().__init__(track, direction)
-        self.form, self.inflater = _NO_FORM, None
-        self.reader = inside.feeders[direction]  # type: ignore[assignment] # never idle, so that it is only fed
 
 
 class Track:
@@ -226,11 +165,7 @@ class Track:
         if not ordinary:
             self._lanes = None
         elif self._lanes is None:
-            inside = observer.inside
-            if inside is not None:
-                self._lanes = TlsLane(self, 0, inside), TlsLane(self, 1, inside)
-            else:
-                self._lanes = Lane(self, 0), Lane(self, 1)
+            self._lanes = Lane(self, 0), Lane(self, 1)
         return self._lanes
 
     # --- what the observer finds ------------------------------------------------------------------------------

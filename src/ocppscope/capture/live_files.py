@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,8 +151,10 @@ class LiveFiles:
         """Makes the next file, with its header. Raises OSError, and then there is no such file."""
         now = self._clock()
         path = file_name(self._request.out, self._number + 1, now) if self._request.rotates else self._request.out
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        file = os.open(path, flags, 0o600)
+        # a file or link of that name goes: it might lead elsewhere, or be open to others
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             if os.write(file, self.header) < len(self.header):
                 raise OSError(28, "No space left on device")

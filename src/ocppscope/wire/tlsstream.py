@@ -18,32 +18,19 @@ if TYPE_CHECKING:
     from ocppscope.model import Problem
     from ocppscope.wire.connection import ConnectionObserver
     from ocppscope.wire.decrypt import Decryptor, PlainGap
+    from ocppscope.wire.decrypt.half import Half
     from ocppscope.wire.tlsflow import TlsReader
-
-
-class TlsFeeder:
-    """One direction of a stream, for a short cut that feeds it segments. `idle`: never to be read by others."""
-
-    __slots__ = ("_direction", "_stream", "idle")
-
-    def __init__(self, stream: TlsStream, direction: int) -> None:
-        self._stream, self._direction, self.idle = stream, direction, False
-
-    def feed(self, data: bytes, time_ns: int, packet: int) -> None:
-        """The next bytes."""
-        self._stream.data(self._direction, data, time_ns, packet)
 
 
 class TlsStream:
     """Implements `tcp.Stream`. `reader` has the facts; `has_spoken`: something could be decrypted."""
 
-    __slots__ = ("_decryptor", "_ended", "_inner", "feeders", "has_spoken", "reader")
+    __slots__ = ("_decryptor", "_ended", "_inner", "has_spoken", "reader")
 
     def __init__(self, inner: ConnectionObserver, reader: TlsReader, decryptor: Decryptor) -> None:
         self._inner, self.reader, self._decryptor = inner, reader, decryptor
         self.has_spoken = False
         self._ended = [False, False]
-        self.feeders = TlsFeeder(self, 0), TlsFeeder(self, 1)
 
     @property
     def is_hopeless(self) -> bool:
@@ -54,6 +41,10 @@ class TlsStream:
     def why(self) -> str:
         """Why nothing more can be decrypted; "" while that is not so."""
         return self._decryptor.why
+
+    def steady(self, direction: int) -> Half | None:
+        """A direction whose records can be opened ahead; None while they cannot."""
+        return self._decryptor.steady(direction) if self.reader.settled else None
 
     def data(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         """See `tcp.Stream`."""

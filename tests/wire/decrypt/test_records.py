@@ -97,4 +97,4 @@ def test_no_more_than_a_record_is_kept():
     reader = RecordReader()
     for _ in range(200):
         reader.feed(b"\x17\3\3\x40\0" * 1000)
-        assert len(reader._buffer) <= MAX_RECORD + 5
+        assert len(reader.rest) <= MAX_RECORD + 5

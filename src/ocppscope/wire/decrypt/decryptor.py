@@ -69,7 +69,6 @@ class Decryptor:
         self.alpn = ""  # the protocol chosen inside the encrypted handshake of TLS 1.3
         self.certificates: list[tuple[bytes, ...]] = [(), ()]  # by direction, DER, where TLS 1.3 encrypted them
         self.renegotiations = 0
-        self.records = 0  # that were opened
         self._secrets = secrets
         self._seen = -1  # the version of the secrets that was tried last
         self._negotiation = Negotiation()
@@ -96,9 +95,21 @@ class Decryptor:
         return "" if chosen is None else suite_name(chosen.suite)
 
     @property
+    def records(self) -> int:
+        """How many records were opened."""
+        return sum(half.opened for half in self._halves)
+
+    @property
     def waits(self) -> bool:
         """Whether records wait for secrets: `retry` when some were added."""
         return bool(self._queue)
+
+    def steady(self, direction: int) -> Half | None:
+        """A direction whose next records may be opened at a stretch, see `ahead`; None while they may not."""
+        half = self._halves[direction]
+        if self.why or self.whys[direction] or self._queue or self._early or not half.is_steady:
+            return None
+        return half
 
     # --- ordered bytes ------------------------------------------------------------------------------------------
 
@@ -123,7 +134,6 @@ class Decryptor:
             opened = half.open(piece)
             if opened is not None and opened[0] == _PROTECTED and half.hole is None:
                 half.application += 1
-                self.records += 1
                 parts.append(opened[1])
             else:
                 self._flush(direction, parts, time_ns, packet)
@@ -239,7 +249,6 @@ class Decryptor:
         if opened is None:
             self._unopened(direction, half, time_ns)
             return
-        self.records += 1
         hole, half.hole = half.hole, None
         if hole is not None:
             self._tell(direction, half, hole, time_ns)

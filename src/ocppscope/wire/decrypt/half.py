@@ -114,6 +114,32 @@ class Half:
         """Whether something is missing since the last record that was opened."""
         return bool(self._lost_wire or self._lost_plain)
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether records follow on each other under one key that opens each by itself, and nothing is missing."""
+        current = self.current
+        return (
+            current is not None
+            and current.name in (APPLICATION, SESSION)
+            and not current.protection.chained
+            and self.hole is None
+            and not (self.slack or self.misfits or self._lost_wire or self._lost_plain)
+            and self.reader.is_steady
+        )
+
+    @property
+    def protection(self) -> Protection:
+        """That of the present key, while there is one."""
+        assert self.current is not None
+        return self.current.protection
+
+    def advance(self, records: int, last: bytes) -> None:
+        """So many records of application data were opened while this `is_steady`; `last` is the last one's body."""
+        self.low += records
+        self.opened += records
+        self.application += records
+        self.protection.passed(self.low - 1, last)
+
     def lose(self, count: int, records: int = 0) -> None:
         """`count` bytes of encrypted records are missing; `records` of them at most, if that is known."""
         self._lost_wire += count

@@ -28,10 +28,10 @@ class Piece(NamedTuple):
 class RecordReader:
     """Bytes in, pieces out. `aligned` says whether what comes next begins a record."""
 
-    __slots__ = ("_buffer", "_damaged", "_lost", "aligned", "passed_over")
+    __slots__ = ("_damaged", "_lost", "aligned", "passed_over", "rest")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self.rest = b""  # of the record that is not whole yet
         self._damaged = False
         self._lost = 0
         self.aligned = True
@@ -39,8 +39,8 @@ class RecordReader:
 
     def feed(self, data: bytes) -> list[Piece]:
         """The records that `data` completes."""
-        if self._buffer:
-            data = self._buffer + data
+        if self.rest:
+            data = self.rest + data
         found: list[Piece] = []
         at, size = 0, len(data)
         while at < size:
@@ -66,25 +66,30 @@ class RecordReader:
             self._lost = self.passed_over = 0
             self._damaged = False
             at = stop
-        self._buffer = data[at:]
+        self.rest = data[at:]
         return found
 
     def gap(self, lost: int) -> list[Piece]:
         """`lost` bytes are missing."""
-        buffer = self._buffer
+        buffer = self.rest
         if self.aligned and len(buffer) >= HEADER:
             wanted = HEADER + (buffer[3] << 8 | buffer[4]) - len(buffer)
             if lost <= wanted:
                 self._damaged = True
                 return self.feed(bytes(lost))
         self._lost += len(buffer) + lost
-        self._buffer, self._damaged, self.aligned = b"", False, False
+        self.rest, self._damaged, self.aligned = b"", False, False
         return []
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether what comes next goes on where `rest` ends, and nothing is missing of it."""
+        return self.aligned and not (self._lost or self._damaged)
 
     @property
     def pending(self) -> int:
         """Bytes that were lost, or wait for the rest of their record."""
-        return self._lost + len(self._buffer)
+        return self._lost + len(self.rest)
 
     def _search(self, data: bytes, at: int) -> int:
         """Where the next record begins, `aligned` then; else from where to go on when more has come."""
