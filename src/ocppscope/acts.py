@@ -14,6 +14,7 @@ ACTS: dict[str, str] = {
     "tls-failed": "a TLS handshake with one side failed",
     "tls": "TLS was agreed with one side",
     "rewritten": "the head of the upgrade was changed on its way",
+    "unchanged": "the head of the upgrade could be read in two ways, and was passed on as it came",
     "cut-off": "the proxy ended the connection",
     "violation": "a side broke the WebSocket rules, and the proxy, which speaks for itself, could not go on",
     "held": "a message was held back",

@@ -158,6 +158,13 @@ def test_other_traffic_and_secrets_stay_behind(tmp_path: Path):
     assert not [one for one in (b"SSH", b"CLIENT_RANDOM", b"secret0") if one in out]
 
 
+def test_websockets_of_others_stay_behind(tmp_path: Path):
+    chat = Session(port=60001).upgrade("/chat", protocol="chat").say(0, "hello, SECRET")
+    for write_it in (exported, redacted):
+        out = write_it(write(tmp_path / "in.pcap", session(), chat), tmp_path / "out.pcapng")
+        assert sum(len(block.offsets) for block in blocks_of(out)) == len(session().packets)
+
+
 def test_attempts_that_came_to_nothing_come_along(tmp_path: Path):
     bare = Session(port=50001)
     out = exported(write(tmp_path / "in.pcap", session(), bare), tmp_path / "out.pcapng")

@@ -176,6 +176,7 @@ class GzipSource(Unpacked):
 
         self._zlib = zlib
         self._decoder = zlib.decompressobj(31)
+        self._most = PACKED_CHUNK
 
     def _step(self, limit: int) -> bytes:
         if not self._open:
@@ -184,9 +185,16 @@ class GzipSource(Unpacked):
                 return b""
             self._decoder = self._zlib.decompressobj(31)
             self._open = True
-        output = self._decoder.decompress(self._packed, limit)
+        piece, before = self._packed[: self._most], self._decoder.copy()
+        try:
+            output = self._decoder.decompress(piece, limit)
+        except self._zlib.error:
+            if len(piece) == 1:
+                raise
+            self._decoder, self._most = before, len(piece) // 2  # zlib keeps what it had before it met the damage
+            return b""
         rest = len(self._decoder.unconsumed_tail) or len(self._decoder.unused_data)
-        self._packed = self._packed[len(self._packed) - rest :]
+        self._packed = self._packed[len(piece) - rest :]
         self._open = not self._decoder.eof
         return output
 

@@ -197,14 +197,15 @@ def exit_code(run: Callable[[], object]) -> int:
 
 def complain(what: str, hint: str = "") -> None:
     """What is wrong and what to do, a line each, on stderr; names of files in it may hold anything."""
-    sys.stderr.write(_harmless(f"ocppscope: {what}") + (_harmless(f"  {hint}") if hint else ""))
+    lines = f"ocppscope: {what}\n  {hint}" if hint else f"ocppscope: {what}"
+    sys.stderr.write("".join(map(_harmless, lines.split("\n"))))
 
 
 def _show(error: click.ClickException) -> None:
     """As click shows it: usage and sentence."""
     shown = StringIO()
     error.show(shown)
-    sys.stderr.write("".join(map(_harmless, shown.getvalue().splitlines())))
+    sys.stderr.write("".join(map(_harmless, shown.getvalue().rstrip("\n").split("\n"))))
 
 
 def _harmless(line: str) -> str:

@@ -155,12 +155,16 @@ def _make(place: Path, kind: str) -> None:
 
     key = new_key(kind)
     certificate = root(key, datetime.now(UTC)).public_bytes(Encoding.PEM)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not place.parent.exists():
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # not as the umask has it: it could be renamed
+    place.mkdir(mode=0o700, exist_ok=True)
     with suppress(FileExistsError):  # another process was quicker: its authority is used
         descriptor = os.open(place / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(private_pem(key))
-        (place / CERTIFICATE).write_bytes(certificate)
+        descriptor = os.open(place / CERTIFICATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(certificate)
 
 
 def _load(place: Path) -> tuple[x509.Certificate, Key]:
@@ -185,6 +189,9 @@ def _load(place: Path) -> tuple[x509.Certificate, Key]:
         raise UsageError(f"Key and certificate of the authority in {str(place)!a} do not belong together.", hint)
     if certificate.not_valid_after_utc < datetime.now(UTC):
         raise UsageError(f"The certificate authority in {str(place)!a} has expired.", hint)
+    if (place / KEY).stat().st_mode & 0o077:
+        what = f"The key of the certificate authority in {str(place)!a} can be read or changed by others."
+        raise UsageError(what, f"If nobody has, take that right away: chmod 600 {str(place / KEY)!a}.")
     return certificate, key
 
 

@@ -6,8 +6,10 @@ nothing here raises later. Opens the files that it is told of, and no socket.
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
+import stat
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -286,18 +288,20 @@ def _log_keys(context: ssl.SSLContext, path: str) -> None:
 
 
 def make_private(path: str) -> None:
-    """Makes sure that a file is there and that nobody else can read it. Raises `UsageError`."""
+    """Makes sure that a file is there and that nobody else can read it, nor link it elsewhere. Raises `UsageError`."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:
-            if os.path.isfile(path):
+            there = os.fstat(descriptor)
+            if stat.S_ISREG(there.st_mode):
+                if there.st_uid != os.geteuid():
+                    raise OSError(errno.EPERM, "it belongs to somebody else")
                 os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise UsageError(
-            f"TLS secrets cannot be written to {path!a}: {error.strerror}.", "Name another file."
-        ) from error
+        why = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise UsageError(f"TLS secrets cannot be written to {path!a}: {why}.", "Name another file.") from error
 
 
 class KeyLog:

@@ -1,7 +1,9 @@
 """Changes the head of the first HTTP request of a connection on its way: takes header lines out, or sets `Host`.
 
 Whatever is not asked for stays as it is, byte for byte: order, case, spaces, line ends, and all that follows the
-head. What is no HTTP request, or has no end within the bound, passes unchanged. Bytes in, bytes out; no I/O.
+head. What is no HTTP request, or has no end within the bound, passes unchanged; so does a head that two readers could
+read in two ways (`ambiguity`), since a change to it could mean something else to the CSMS than to us. Bytes in, bytes
+out; no I/O.
 """
 
 from __future__ import annotations
@@ -15,6 +17,36 @@ _END = re.compile(rb"\n\r?\n")
 _MAY_BE_REQUEST = re.compile(rb"[\r\n]*(?:[A-Za-z]{0,20}\Z|[A-Za-z]{1,20} )")
 _LINE = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
 """A header line with the lines that continue it (RFC 9112 §5.2)."""
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
+_FOLDED_HOST = re.compile(rb"\n[Hh][Oo][Ss][Tt][ \t]*:[^\n]*\n[ \t]")
+_ABSOLUTE = re.compile(rb"[\r\n]*[A-Za-z]+ +[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def ambiguity(head: bytes) -> str:
+    """Why a whole head might be read in another way by somebody else, "" if it cannot be.
+
+    What RFC 9112 lets a recipient refuse, repair or understand differently: where lines and the head end (§2.2, §5.2),
+    where the message ends (§6.3), and for whom it is (§3.2).
+    """
+    if _BARE_LF.search(head):
+        return "a line ends with LF alone"
+    if _CONTROL.search(head):
+        return "there is a control character in it"
+    if _FOLDED_HOST.search(head):
+        return "its Host is folded"
+    start, *lines = head.lstrip(b"\r\n").split(b"\r\n")
+    if lines[0][:1] in (b" ", b"\t"):
+        return "its first header line continues none"
+    if _ABSOLUTE.match(start):
+        return "it asks for an absolute URL"
+    values: dict[bytes, list[bytes]] = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        values.setdefault(name.strip(b" \t").lower(), []).append(value.strip(b" \t"))
+    if b"transfer-encoding" in values or values.get(b"content-length", [b"0"]) != [b"0"]:
+        return "something belongs to it that follows"
+    return "it has more than one Host" if len(values.get(b"host", [])) > 1 else ""
 
 
 class HeadEditor:
@@ -31,6 +63,7 @@ class HeadEditor:
         self.done = False
         self.head = b""  # as it came, once it is whole; b"" if there was none
         self.changes: tuple[str, ...] = ()  # a sentence for each change
+        self.why_unchanged = ""  # of a whole head that is left as it is, whatever was asked for
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """What may be sent on now: (the head, what came after it); nothing while the head is incomplete."""
@@ -47,7 +80,8 @@ class HeadEditor:
         self.head = bytes(self._kept[: end.end()])
         rest = bytes(self._kept[end.end() :])
         self._kept.clear()
-        return self._edited(begin), rest
+        self.why_unchanged = ambiguity(self.head)
+        return (self.head if self.why_unchanged else self._edited(begin)), rest
 
     def flush(self) -> bytes:
         """What is kept of a head that will not be complete; nothing is changed any more."""

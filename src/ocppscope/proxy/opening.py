@@ -2,7 +2,7 @@
 
     HEAD ──► the request without `Sec-WebSocket-Extensions` ──► ANSWER ──► 101 ──► speaking: `agreed`
       │                                                           │
-      └─ no HTTP, no end                                          └─ refused, no WebSocket, an extension all the same
+      └─ no HTTP, no end, ambiguous                               └─ refused, no WebSocket, an extension all the same
                      └───────────────► passing: `why_passive` says why ◄──┘
 
 What the station sends behind its request, before there is an answer, is kept for whoever goes on. Bytes in,
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ocppscope.acts import Act
 from ocppscope.model import Handshake, Side
 from ocppscope.proxy.commands import Pause, Resume, Send
-from ocppscope.proxy.head import MAX_HEAD_BYTES, HeadEditor
+from ocppscope.proxy.head import MAX_HEAD_BYTES, HeadEditor, ambiguity
 from ocppscope.wire.extensions import parse_extensions
 from ocppscope.wire.handshake import Opening as Asked
 from ocppscope.wire.handshake import answer, open_handshake
@@ -77,6 +77,9 @@ class Opening:
         if not self._editor.head:
             return [Send(Side.CSMS, send), *self._stop("the station did not begin with an HTTP request")]
         self._early += rest
+        if self._editor.why_unchanged:
+            why = f"the station's request can be read in two ways: {self._editor.why_unchanged}"
+            return [Send(Side.CSMS, send, Act("unchanged", self._editor.why_unchanged)), *self._stop(why)]
         self._asked = open_handshake(read_request(self._editor.head.lstrip(b"\r\n")), time_ns, ())
         self.handshake = self._asked.handshake
         changes = self._editor.changes
@@ -95,26 +98,29 @@ class Opening:
                 if len(self._answer) > MAX_HEAD_BYTES or self._asked is None:
                     commands += self._stop("the answer to the upgrade could not be read")
                 return commands
-            head = read_response(bytes(self._answer[: end.end()]), strict=False)
+            raw = bytes(self._answer[: end.end()])
+            head = read_response(raw, strict=False)
             if head.status == SWITCHING or not SWITCHING <= head.status < FINAL:
                 break
             del self._answer[: end.end()]
             begin -= end.end()
             self._scanned = 0
-        why = self._objection(head, time_ns)
+        why = self._objection(raw, head, time_ns)
         if why:
             return [Send(Side.STATION, data), *self._stop(why)]
         cut = end.end() - begin
         self.rest_csms = data[cut:]
         return [Send(Side.STATION, data[:cut]), *self._hand_over()]
 
-    def _objection(self, head: ResponseHead, time_ns: int) -> str:
+    def _objection(self, raw: bytes, head: ResponseHead, time_ns: int) -> str:
         """Why we cannot speak after this answer, "" if we can."""
         if self._asked is None or not self._asked.upgrade:
             return "the station did not ask for a WebSocket"
         self.handshake = answer(self._asked, head, time_ns, ())
         if head.status != SWITCHING:
             return f"the CSMS answered the upgrade with {head.status or 'no status'}"
+        if why := ambiguity(raw):
+            return f"the answer of the CSMS can be read in two ways: {why}"
         if not has_token(head.headers, "upgrade", "websocket"):
             return "the CSMS switched to something that is no WebSocket"
         extensions = parse_extensions(values_of(head.headers, "sec-websocket-extensions"))

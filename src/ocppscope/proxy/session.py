@@ -50,6 +50,8 @@ class EditingSession(PassiveSession):
             return ()
         self._editor = None
         act = Act("rewritten", "; ".join(editor.changes)) if editor.changes else None
+        if editor.why_unchanged:
+            act = Act("unchanged", editor.why_unchanged)
         return [Send(Side.CSMS, part, why) for part, why in ((head, act), (rest, None)) if part]
 
     def ended(self, side: Side, how: str, time_ns: int) -> Sequence[Command]:

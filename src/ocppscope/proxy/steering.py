@@ -76,7 +76,8 @@ class Relay:
         if self._process is not None:
             return
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "ocppscope.proxy.relay", str(theirs.fileno())]
+        # -P: nothing is imported from the working directory, which may hold anything
+        command = [sys.executable, "-P", "-m", "ocppscope.proxy.relay", str(theirs.fileno())]
         self._process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
         )

@@ -355,7 +355,7 @@ def serve(arguments: list[str], host: str = "127.0.0.1", port: int = 8000, token
     if "-" in arguments:
         raise UsageError("A browser session cannot read a capture from stdin.", "Save it to a file first.")
     gate = Gate(host, token)
-    command = [sys.executable, "-m", "ocppscope", *arguments]
+    command = [sys.executable, "-P", "-m", "ocppscope", *arguments]  # -P: as a command that is installed
     with suppress(KeyboardInterrupt):
         asyncio.run(_run(Server(command, gate), host, port))
 

@@ -135,6 +135,8 @@ class Chosen:
             connection = known.get(number)
             if connection is None:
                 continue
+            if connection.subject != "ocpp" and any(connection.messages) and not shown:
+                continue  # a WebSocket of somebody else
             messages = shown
             leader = connection.leg_of if not shown and connection.leg_of in self._shown else None
             if leader is not None:  # the session is shown once; its other leg comes with all of it or not at all

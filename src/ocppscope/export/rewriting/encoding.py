@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_SHORT, MAX_MEDIUM = 125, 0xFFFF
 """Payload bytes that a length of 7 and of 16 bits can say."""
+MAX_WINDOW, MEMORY_LEVEL = 12, 5
+"""Window bits that are used, however many were agreed, and zlib's level of memory: 32 KiB a direction, not 256."""
 SMALLEST_WINDOW = 9
 """Window bits that zlib can compress with; below, it may not repeat anything."""
 
@@ -97,5 +99,5 @@ class Deflater:
 
     def _fresh(self) -> _Compress:
         if self._bits < SMALLEST_WINDOW:
-            return zlib.compressobj(6, zlib.DEFLATED, -15, 8, zlib.Z_HUFFMAN_ONLY)
-        return zlib.compressobj(6, zlib.DEFLATED, -min(self._bits, 15))
+            return zlib.compressobj(6, zlib.DEFLATED, -MAX_WINDOW, MEMORY_LEVEL, zlib.Z_HUFFMAN_ONLY)
+        return zlib.compressobj(6, zlib.DEFLATED, -min(self._bits, MAX_WINDOW), MEMORY_LEVEL)

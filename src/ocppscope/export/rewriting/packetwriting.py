@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ocppscope.export.rewriting.packets import Found
     from ocppscope.export.rewriting.redacting import Redacting
-    from ocppscope.export.rewriting.streams import Stream, Way
+    from ocppscope.export.rewriting.streams import Course, Way
     from ocppscope.model import PacketBlock
 
 MAX_ADDRESSES = 1 << 14
@@ -37,14 +37,14 @@ class PacketWriter:
         self._address = lru_cache(MAX_ADDRESSES)(self._pseudonym)
         self._mac = lru_cache(MAX_ADDRESSES)(redactor.mac)
 
-    def packets(self, found: Found, stream: Stream, block: PacketBlock, comments: list[str]) -> Iterator[Packet]:
+    def packets(self, found: Found, course: Course, block: PacketBlock, comments: list[str]) -> Iterator[Packet]:
         """What a captured packet becomes; more than one where it has grown beyond what IP can say."""
-        way, other = stream.ways[found.direction], stream.ways[1 - found.direction]
+        way, other = course.ways[found.direction], course.ways[1 - found.direction]
         syn = bool(found.flags & SYN)
         offset = way.numbers.offset(found.seq + syn)
         start, held, stop = (way.map.at(offset + count) for count in (0, found.length, found.length + found.missing))
         payload = way.new.read(start, held)
-        if found.packet in stream.conflicts:
+        if found.packet in course.conflicts:
             payload = bytes(one ^ 1 for one in payload)
         ack = _acknowledged(found.ack, other) if found.flags & ACK else found.ack
         options = _options(_option_bytes(found, block), other)

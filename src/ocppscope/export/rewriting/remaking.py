@@ -11,7 +11,7 @@ from ocppscope.export.rewriting.packets import Packets
 from ocppscope.export.rewriting.packetwriting import PacketWriter
 from ocppscope.export.rewriting.remarks import merged
 from ocppscope.export.rewriting.spool import Spool
-from ocppscope.export.rewriting.streams import Stream
+from ocppscope.export.rewriting.streams import Course, Stream
 from ocppscope.model import Version
 from ocppscope.wire.tcp import Segment
 
@@ -37,7 +37,8 @@ class Remaking:
         self._job = job
         self._hash_key = int.from_bytes(os.urandom(HASH_KEY_BITS // 8))  # names the same flows in both passes
         self._spool = Spool()
-        self._streams: dict[int, Stream] = {}  # by first packet
+        self._courses: dict[int, Course] = {}  # by first packet
+        self._streams: dict[int, Stream] = {}  # the same, while they are read
 
     def __enter__(self) -> Self:
         """Reads the captures."""
@@ -56,7 +57,7 @@ class Remaking:
     @property
     def blanked(self) -> int:
         """Captured bytes of connections that could not be judged, and became zeros."""
-        return sum(way.captured - way.known for stream in self._streams.values() for way in stream.ways)
+        return sum(way.captured - way.known for course in self._courses.values() for way in course.ways)
 
     def _read(self) -> None:
         packets, now = Packets(self._chosen, self._hash_key), 0
@@ -66,17 +67,23 @@ class Remaking:
                 for found, _ in packets.of(block):
                     self._job.step()
                     now = int(times[found.at])
-                    self._stream(found.talk).add(_segment(found, now))
+                    self._take(found, now)
         for stream in self._streams.values():
             stream.finish(now)
+        self._streams.clear()
         self._spool.settle()
 
-    def _stream(self, talk: Talk) -> Stream:
-        stream = self._streams.get(talk.first_packet)
+    def _take(self, found: Found, now: int) -> None:
+        name = found.talk.first_packet
+        stream = self._streams.get(name)
         if stream is None:
-            stream = Stream(self._version(talk), self._redactor, self._spool)
-            self._streams[talk.first_packet] = stream
-        return stream
+            if name in self._courses:
+                return  # a packet after the end
+            stream = self._streams[name] = Stream(self._version(found.talk), self._redactor, self._spool)
+            self._courses[name] = stream.course
+        stream.add(_segment(found, now))
+        if stream.is_over:
+            self._streams.pop(name).finish(now)
 
     def _version(self, talk: Talk) -> Version:
         known = [self._chosen.connections[number].version for number in talk.connections]
@@ -95,7 +102,7 @@ class Remaking:
                         continue
                     had = [words(text) for text in kept.get(found.at, ())]
                     comments = merged(had, said(self._chosen, found), judged=judged)
-                    yield from writer.packets(found, self._streams[found.talk.first_packet], block, comments)
+                    yield from writer.packets(found, self._courses[found.talk.first_packet], block, comments)
 
 
 def _segment(found: Found, time_ns: int) -> Segment:

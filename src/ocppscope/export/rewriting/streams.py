@@ -10,7 +10,7 @@ the redactor. All else becomes zeros of the same length.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.export.rewriting.encoding import Deflater
 from ocppscope.export.rewriting.frames import Content, control_frame, data_frames
@@ -63,13 +63,26 @@ class Way:
         self.known += length if known is None else known
         self._done = start + length
 
+    def settle(self) -> None:
+        """All is written; now it will be read."""
+        self.new.settle()
+        self.numbers.rewind()
+        self.deflater, self.http = None, bytearray()
+
+
+class Course(NamedTuple):
+    """What a connection becomes, by direction."""
+
+    ways: tuple[Way, Way]
+    conflicts: set[int]  # packets that contradict earlier ones
+
 
 class Stream:
-    """Both directions of one connection."""
+    """The decoders of one connection; what they find goes into its `course`."""
 
     def __init__(self, version: Version, redactor: Redacting, spool: Spool) -> None:
-        self.ways = (Way(spool), Way(spool))
-        self.conflicts: set[int] = set()  # packets that contradict earlier ones
+        self.course = Course((Way(spool), Way(spool)), set())
+        self.ways = self.course.ways
         self._redactor = redactor
         self._packet = 0
         finds = _Finds(self.ways, version, redactor)
@@ -84,6 +97,11 @@ class Stream:
             self.ways[1 - segment.direction].numbers.begin(segment.ack)
         self._assembler.add(segment)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether both directions have ended: nothing that comes after is read."""
+        return self._assembler.over or all(half.ended for half in self._assembler.halves)
+
     def finish(self, time_ns: int) -> None:
         """There are no more."""
         self._assembler.finish(time_ns)
@@ -91,8 +109,7 @@ class Stream:
         self.leaves_http(None)
         for direction, way in enumerate(self.ways):
             self._flush(direction)
-            way.new.settle()
-            way.numbers.rewind()
+            way.settle()
 
     # --- ordered bytes (tcp.Stream) -------------------------------------------------------------------------------
 
@@ -130,7 +147,7 @@ class Stream:
     def problem(self, direction: int, problem: Problem, time_ns: int) -> None:
         """See `tcp.Stream`."""
         if problem.code == CONFLICT:
-            self.conflicts.add(self._packet)
+            self.course.conflicts.add(self._packet)
 
     def _flush(self, direction: int) -> None:
         """Writes the frames up to the first of which it is not known what it becomes."""
