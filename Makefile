@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BENCH ?=
 BENCH_OPTIONS ?=
+PYTHONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -11,7 +12,7 @@ READERS := tests/export/readers/node_modules
 DEMO := captures/remote_start_stop.pcap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench bench-full clean
+.PHONY: help demo test lint format docs bench bench-full constraints packages audit fuzz clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,12 +38,15 @@ format: $(VENV)/.lint ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.runtime ## write the pages that are made from tables anew
+docs: $(VENV)/.docs ## write the pages that are made from tables anew, and build the site in build/site
 	$(BIN)/ocppscope fields --markdown > docs/filter.md
 	$(BIN)/ocppscope rules --markdown > docs/rules.md
 	$(BIN)/ocppscope timing --markdown > docs/timing.md
 	$(BIN)/python -c 'from ocppscope.tui.document import markdown; print(markdown(), end="")' > docs/keys.md
+	$(BIN)/python -c 'from ocppscope.redaction.document import markdown; print(markdown(), end="")' > docs/redaction.md
+	$(BIN)/python docs/configuration.py > docs/config.md
 	$(BIN)/python -m ocppscope.cli.manual share
+	$(BIN)/mkdocs build --quiet --strict
 
 bench: $(VENV)/.runtime $(MITM)/.done ## compare with tshark and mitmdump, some minutes; choose with BENCH="20k proxy"
 	$(BIN)/python -m bench.run $(BENCH_OPTIONS) $(BENCH)
@@ -50,8 +54,24 @@ bench: $(VENV)/.runtime $(MITM)/.done ## compare with tshark and mitmdump, some 
 bench-full: $(VENV)/.runtime $(MITM)/.done ## every size and variant up to 1M messages, and the proxy
 	$(BIN)/python -m bench.run --full $(BENCH_OPTIONS)
 
+constraints: | $(VENV)/.pip ## pin anew the versions with which CI runs; then make test
+	$(PIP) install --dry-run --ignore-installed --report build-report.json '.[parquet]' \
+	  --group test --group lint --group docs >/dev/null
+	$(BIN)/python requirements/pins.py <build-report.json >requirements/constraints.txt; rm build-report.json
+
+packages: $(VENV)/.pip ## build wheel and sdist, install and run each in a clean environment; PYTHONS="python3.13 ..."
+	$(PIP) install "build>=1.2"
+	$(BIN)/python tests/packaging/installed.py $(PYTHONS)
+
+audit: $(VENV)/.pip ## look the pinned versions up among known weaknesses; needs the internet
+	$(PIP) install "pip-audit>=2.7"
+	$(BIN)/python -m pip_audit --requirement requirements/constraints.txt --no-deps --disable-pip
+
+fuzz: $(VENV)/.fuzz ## hostile bytes into every reader; choose with FUZZ="pcap frames" SECONDS=60
+	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),60) $(FUZZ)
+
 clean: ## remove the virtual environment, caches and generated captures
-	rm -rf $(VENV) $(MITM) $(READERS) bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MITM) $(READERS) .fuzz bench/data dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Stamps: one for each set of packages, renewed when pyproject.toml changes.
 
@@ -74,6 +94,10 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.pip
 	$(PIP) install -e . --group test
 	@touch $@ $(VENV)/.runtime
 
+$(VENV)/.docs: pyproject.toml | $(VENV)/.pip
+	$(PIP) install -e . --group docs
+	@touch $@ $(VENV)/.runtime
+
 $(VENV)/.lint: pyproject.toml | $(VENV)/.pip
 	$(PIP) install -e . --group lint
 	@touch $@ $(VENV)/.runtime
@@ -83,6 +107,13 @@ $(VENV)/.lint: pyproject.toml | $(VENV)/.pip
 $(READERS)/.done: tests/export/readers/package-lock.json
 	@if command -v npm >/dev/null; then cd $(READERS)/.. && npm ci --silent --no-audit --no-fund && touch node_modules/.done; \
 	  else echo "npm is not installed: what needs programs in Node.js is not tested" >&2; fi
+
+# Without atheris, which has no wheels for some systems, the fuzzer makes do with a mutator of its own.
+
+$(VENV)/.fuzz: pyproject.toml | $(VENV)/.pip
+	$(PIP) install -e .
+	$(PIP) install --group fuzz || echo "atheris cannot be installed: inputs are made without coverage" >&2
+	@touch $@ $(VENV)/.runtime
 
 # The peer of the proxy's benchmark has an environment of its own: it pins versions of libraries that we use, too.
 # Without it the benchmark goes on, and says so.

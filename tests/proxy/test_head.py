@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ocppscope.proxy.head import MAX_HEAD_BYTES, HeadEditor
 
-HEAD = b"GET / HTTP/1.1\r\nHost:  a.example \r\nX-A: 1\r\n folded\r\nX-B:2\r\nno colon\r\nhost : b\r\n\r\n"
+HEAD = b"GET / HTTP/1.1\r\nHost:  a.example \r\nX-A: 1\r\n folded\r\nX-B:2\r\nno colon\r\nx-c : b\r\n\r\n"
 
 
 def fed(editor: HeadEditor, data: bytes, size: int) -> bytes:
@@ -26,14 +26,13 @@ def fed(editor: HeadEditor, data: bytes, size: int) -> bytes:
         (frozenset(), "", HEAD),
         (frozenset({b"x-a"}), "", HEAD.replace(b"X-A: 1\r\n folded\r\n", b"")),
         (frozenset({b"x-b", b"no colon"}), "", HEAD.replace(b"X-B:2\r\n", b"")),
-        (frozenset(), "c", HEAD.replace(b"Host:  a.example \r\n", b"Host: c\r\n").replace(b"host : b", b"host : c")),
+        (frozenset(), "c", HEAD.replace(b"Host:  a.example \r\n", b"Host: c\r\n")),
+        (frozenset({b"x-c"}), "", HEAD.replace(b"x-c : b\r\n", b"")),
     ],
 )
-@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-def test_lines_go_or_change_and_the_rest_stays(size, without, host, after, line_end):
-    head, expected = HEAD.replace(b"\r\n", line_end), after.replace(b"\r\n", line_end)
+def test_lines_go_or_change_and_the_rest_stays(size, without, host, after):
     editor = HeadEditor(without, host)
-    assert fed(editor, b"\r\n" + head + b"\x81\x80early", size) == b"\r\n" + expected + b"\x81\x80early"
+    assert fed(editor, b"\r\n" + HEAD + b"\x81\x80early", size) == b"\r\n" + after + b"\x81\x80early"
     assert editor.done
     assert bool(editor.changes) is (after != HEAD)
 

@@ -288,7 +288,7 @@ def _log_keys(context: ssl.SSLContext, path: str) -> None:
 
 
 def make_private(path: str) -> None:
-    """Makes sure that a file is there and that nobody else can read it, nor link it elsewhere. Raises `UsageError`."""
+    """Makes sure that a file is there, is no link, and can be read by nobody else. Raises `UsageError`."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         try:

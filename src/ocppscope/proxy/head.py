@@ -26,8 +26,8 @@ _ABSOLUTE = re.compile(rb"[\r\n]*[A-Za-z]+ +[A-Za-z][A-Za-z0-9+.-]*:")
 def ambiguity(head: bytes) -> str:
     """Why a whole head might be read in another way by somebody else, "" if it cannot be.
 
-    What RFC 9112 lets a recipient refuse, repair or understand differently: where lines and the head end (§2.2, §5.2),
-    where the message ends (§6.3), and for whom it is (§3.2).
+    What RFC 9112 lets a recipient refuse, repair or understand differently: where lines and the head end (§2.2,
+    §5.2), where the message ends (§6.3), and for whom it is (§3.2).
     """
     if _BARE_LF.search(head):
         return "a line ends with LF alone"

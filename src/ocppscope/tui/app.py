@@ -141,6 +141,17 @@ class Scope(App[None]):
         rest = (ladder, StationsView(session), TimingView(session))
         return [self.messages, *rest, FindingsView(session), TransactionsView(session)]
 
+    def run(self, **options: Any) -> None:
+        """As Textual does; but what ended the screens by mistake is raised, for whoever started them to tell."""
+        super().run(**options)
+        if self._exception is not None:
+            raise self._exception
+
+    def _fatal_error(self) -> None:
+        """Ends. Textual would print what all local variables held: messages, and what is secret in them."""
+        self.bell()
+        self._close_messages_no_wait()
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Nothing that a terminal obeys leaves the app."""
         return [*super().get_line_filters(), ControlFilter()]
