@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 import zlib
@@ -196,7 +197,8 @@ def test_memory_and_work_of_children_count():
     child = run(python(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grow!r}])"))
     assert own.peak_mb > 690
     assert child.peak_mb > 690
-    assert run(python("")).peak_mb < 690  # a child's peak starts at the size of who starts it
+    mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    assert run(python("")).peak_mb < max(690, mine + 50)  # a child's peak starts at the size of who starts it
 
 
 CALL = '[2,"8918c625-f4d0-42b3-aa87-582525b5eb2d","Heartbeat",{}]'

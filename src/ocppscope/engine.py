@@ -27,6 +27,7 @@ from ocppscope.model import (
     PacketComment,
     Side,
 )
+from ocppscope.ocpp.codec import heads
 from ocppscope.options import Options
 from ocppscope.shortcut import Lane, Payloads, texts_in_parts, unsealed
 from ocppscope.track import Track
@@ -307,51 +308,55 @@ class Engine:
         batch = self.batch = Batch(arrivals)
         step = np.where(smooth, _SMOOTH, np.where(odd, _ODD, _ROUGH))
         lanes, stalled, tracks, followed = self._lanes, self._stalled, self._tracks, self._tls.followed
-        texts = texts_in_parts(held, form, body, batch)
-        columns = zip(step.tolist(), way.tolist(), forms, texts, times, strict=True)
-        due = self._due
-        for at, (step_, way_, form_, text, now) in enumerate(columns):
-            if stalled:
-                self._expire(now)
-            if now > due:
-                due = self._give_up(now)
-            lane = lanes.get(way_)
-            if step_ != _SMOOTH:
-                slot, begin, size = way_ >> 1, starts[at], lengths[at]
-                row = rows[at]
-                if slot in followed:
-                    if step_ == _ROUGH and followed[slot].settled:
-                        if not self._tls.is_summed(slot):
-                            followed[slot].count(way_ & 1, size, now)
+        columns, due = (step.tolist(), way.tolist(), forms, times), self._due
+        for part, texts in texts_in_parts(held, form, body, batch):
+            mine = zip(*(column[part] for column in columns), texts, heads(texts), strict=True)
+            for at, (step_, way_, form_, now, text, (called, action, answered, short)) in enumerate(mine, part.start):
+                if stalled:
+                    self._expire(now)
+                if now > due:
+                    due = self._give_up(now)
+                lane = lanes.get(way_)
+                if step_ != _SMOOTH:
+                    slot, begin, size = way_ >> 1, starts[at], lengths[at]
+                    row = rows[at]
+                    if slot in followed:
+                        if step_ == _ROUGH and followed[slot].settled:
+                            if not self._tls.is_summed(slot):
+                                followed[slot].count(way_ & 1, size, now)
+                            continue
+                        if self._tls.take(slot, _segment(segments, data, row, now, packets[at])):
+                            continue
+                    elif slot not in tracks and self._is_ignored(
+                        slot, int(segments.flags[row]), data, begin, begin + size
+                    ):
                         continue
-                    if self._tls.take(slot, _segment(segments, data, row, now, packets[at])):
+                    seq, ack = int(segments.seq[row]), int(segments.ack[row])
+                    if lane is None or step_ == _ODD or not lane.is_next(seq, ack):
+                        segment = _segment(segments, data, row, now, packets[at])
+                        self._unusual(slot, segment, data, int(segments.ip[row]), zero=bool(zero[visited[at]]))
+                        due = self._due
                         continue
-                elif slot not in tracks and self._is_ignored(
-                    slot, int(segments.flags[row]), data, begin, begin + size
-                ):
-                    continue
-                seq, ack = int(segments.seq[row]), int(segments.ack[row])
-                if lane is None or step_ == _ODD or not lane.is_next(seq, ack):
-                    segment = _segment(segments, data, row, now, packets[at])
-                    self._unusual(slot, segment, data, int(segments.ip[row]), zero=bool(zero[visited[at]]))
-                    due = self._due
-                    continue
-                following = int(after[at])
-                lane.tally.follow(way_ & 1, seq, following, ack, now)
-                lane.half.next = following
-                if not size:
-                    continue
-                lane.half.tail = data[begin : begin + size]
-            assert lane is not None
-            reader = lane.reader
-            if reader.idle and form_ == lane.form:
-                if not lane.quick(batch, text, now, at):
+                    following = int(after[at])
+                    lane.tally.follow(way_ & 1, seq, following, ack, now)
+                    lane.half.next = following
+                    if not size:
+                        continue
+                    lane.half.tail = data[begin : begin + size]
+                assert lane is not None
+                reader = lane.reader
+                if form_ == lane.form and reader.idle:
+                    if answered:
+                        if lane.speaker.answers(batch, text, at, answered, short):
+                            continue
+                    elif lane.speaker.calls(batch, text, now, at, called, action, short):
+                        continue
                     lane.read_closely(text, now, packets[at], lengths[at])
-            elif reader.idle and form_ == lane.form + COMPRESSED and lane.inflater is not None:
-                lane.read_compressed(batch, text, now, at)
-            else:
-                begin = starts[at]
-                lane.feed(data[begin : begin + lengths[at]], now, packets[at], form_)
+                elif reader.idle and form_ == lane.form + COMPRESSED and lane.inflater is not None:
+                    lane.read_compressed(batch, text, now, at)
+                else:
+                    begin = starts[at]
+                    lane.feed(data[begin : begin + lengths[at]], now, packets[at], form_)
 
     @property
     def _due(self) -> int:

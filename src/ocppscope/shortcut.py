@@ -1,7 +1,7 @@
 """The short cut of ordinary messages: from a segment to its dialogue, without what is made for the unusual.
 
-    segment of a smooth flow ──► whole text frame ──► Speaker.quick
-    the same of a TLS flow   ──► what is in its records ──► whole text frame ──► Speaker.quick
+    segment of a smooth flow ──► whole text frame ──► its head ──► Speaker.calls or Speaker.answers
+    the same of a TLS flow   ──► what is in its records ──► the same
 
 A `Lane` is one direction of a connection about which nothing is unusual. Whatever does not fit takes the long way,
 from the same state and with the same result.
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from ocppscope.model import BLOCK_PADDING
+from ocppscope.model import BLOCK_PADDING, Origin
 from ocppscope.ocpp.jsontext import MAX_JSON_SIZE
-from ocppscope.wire.frames import MASKED, UNMASKED, payloads, whole_frames
+from ocppscope.wire.frames import MASKED, MAX_CONTROL, PING, PONG, UNMASKED, payloads, unmask, whole_frames
 from ocppscope.wire.tcp import MAX_JUMP, MODULUS
+from ocppscope.wire.websocket import Control
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 TEXTS_AT_ONCE = 1024
 """Frames whose payloads are taken out of a block at once."""
+_BEATS = (0x80 | PING, 0x80 | PONG)  # first bytes of final frames
 OPENED = 8
 """Added to the form of what came in TLS, frame or not: what was sent in its place may look like anything."""
 
@@ -62,8 +64,8 @@ class Lane:
         "inflater",
         "inside",
         "peer",
-        "quick",
         "reader",
+        "speaker",
         "tally",
         "way",
     )
@@ -84,7 +86,7 @@ class Lane:
         self.inflater = reader.inflater
         self.inside = observer.inside
         self.form = (MASKED if reader.masked else UNMASKED) + (OPENED if self.inside is not None else 0)
-        self.quick = dialogue.speakers[reader.side].quick
+        self.speaker = dialogue.speakers[reader.side]
 
     @property
     def sealed(self) -> Half | None:
@@ -103,8 +105,22 @@ class Lane:
         """A segment that holds anything else than one whole text frame."""
         if self.inside is not None and form < OPENED:
             self.inside.data(self.direction, data, time_ns, packet)
-        else:
+        elif not self._is_beat(data, time_ns, packet):
             self.reader.feed(data, time_ns, packet)
+
+    def _is_beat(self, data: bytes, time_ns: int, packet: int) -> bool:
+        """Takes a ping or pong that is one ordinary frame, all of it and nothing else, as its reader would."""
+        reader = self.reader
+        if not reader.idle or data[0] not in _BEATS:
+            return False
+        masked = bool(reader.masked)
+        size = 6 if masked else 2
+        length = len(data) - size
+        if not 0 <= length <= MAX_CONTROL or data[1] != (length | masked << 7):
+            return False
+        payload = unmask(data[size:], data[2:size])
+        reader.sink.control(reader.side, Control(data[0] & 0x0F, payload, Origin(time_ns, (packet,))))
+        return True
 
     def read_closely(self, payload: bytes, time_ns: int, packet: int, wire_size: int) -> None:
         """A whole text frame whose message is not an ordinary one."""
@@ -117,7 +133,7 @@ class Lane:
         arrivals, reader, text, problem = batch.arrivals, self.reader, self.inflater.text(payload), None
         if text is not None and len(text) <= MAX_JSON_SIZE:
             arrivals.texts[at] = text
-            if self.quick(batch, text, time_ns, at):
+            if self.speaker.quick(batch, text, time_ns, at):
                 return
         if text is None:
             text, problem, _ = self.inflater.verdict
@@ -176,12 +192,12 @@ def unsealed(held: Payloads, way: Ints, smooth: NDArray[np.bool_], lanes: dict[i
     return held.with_plain(np.concatenate(opened), plains) if plains else held
 
 
-def texts_in_parts(held: Payloads, form: Ints, body: Ints, batch: Batch) -> Iterator[bytes]:
+def texts_in_parts(held: Payloads, form: Ints, body: Ints, batch: Batch) -> Iterator[tuple[slice, list[bytes]]]:
     """The payloads of frames, few at a time: these are read and validated while they are in the processor's cache."""
     texts, stop = batch.arrivals.texts, held.start + held.length
     for first in range(0, len(form), TEXTS_AT_ONCE):
         some = slice(first, min(first + TEXTS_AT_ONCE, len(form)))  # there may be more texts by now
         payload = payloads(held.data, form[some] & ~OPENED, body[some], stop[some])
         texts[some] = payload
-        yield from payload
+        yield some, payload
         batch.settle()

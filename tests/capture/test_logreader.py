@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import threading
 import time
 from pathlib import Path
@@ -101,11 +100,13 @@ def test_what_is_empty_or_missing(tmp_path: Path) -> None:
         open_inputs([tmp_path])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
-def test_what_may_not_be_read(tmp_path: Path) -> None:
+def test_what_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")  # root is never refused
+
     path = tmp_path / "x"
     path.write_bytes(b"hello")
-    path.chmod(0)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(AccessError):
         open_inputs([path])
 

@@ -12,15 +12,18 @@ from support_export import (
     Given,
     capture_evidence,
     check_golden,
+    connection,
     hostile,
     is_harmless,
+    message,
     noted_evidence,
     rows_of,
     written,
 )
 
 from ocppscope.export import trace
-from ocppscope.model import ControlFrame, Side
+from ocppscope.export.evidence import Row
+from ocppscope.model import ConnectionOpened, ControlFrame, Kind, Side
 
 TYPES = {"CALL", "CALLRESULT", "CALLERROR"}
 
@@ -118,3 +121,10 @@ def test_events_with_a_message_are_bounded():
     after = record["meta"]["ocppscope"]["after"]
     assert len(after) == trace.MAX_AROUND + 1
     assert after[-1] == {"type": "more", "count": 7}
+
+
+def test_a_payload_that_is_no_utf_8_is_written_with_what_can_be_read_of_it():
+    octets = b'[2,"1","DataTransfer",{"vendorId":"v\xb0"}]'
+    row = Row(0, message(octets, kind=Kind.CALL, action="DataTransfer"))
+    record = json.loads(written("trace", Given([ConnectionOpened(START_NS, connection()), row])).splitlines()[0])
+    assert record["payload"] == {"vendorId": "v\ufffd"}

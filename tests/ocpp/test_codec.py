@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ocppscope.model import Kind
 from ocppscope.ocpp import codec, jsontext
-from ocppscope.ocpp.codec import CALL_HEAD, RESULT_HEAD, RawMessage, decode, decode_exactly, match_head
+from ocppscope.ocpp.codec import MAX_SHORT, RawMessage, decode, decode_exactly, heads, match_head
 from ocppscope.ocpp.jsontext import MAX_JSON_DEPTH, MAX_JSON_SIZE
 from ocppscope.problems import PROBLEMS
 
@@ -362,12 +362,33 @@ REST = st.one_of(
 def test_nothing_after_a_head_changes_what_it_says(start: bytes, rest: bytes) -> None:
     """So that a message can be paired before its payload is looked at."""
     text = start + b"{" + rest + b"]"
-    head = (CALL_HEAD if text[1:2] == b"2" else RESULT_HEAD)(text)
-    assert head is not None
+    ((called, action, answered, short),) = heads([text])
     message = decode(text)
     assert message.kind is (Kind.CALL if text[1:2] == b"2" else Kind.CALLRESULT)
-    assert message.id == head[1].decode()
-    assert message.action == (head[2].decode() if text[1:2] == b"2" else "")
+    assert message.id == called + answered != ""
+    assert message.action == action
+    assert not (called and answered)
+    payload = b"{" + rest + b"]"
+    assert short == ("" if len(payload) > MAX_SHORT else payload.replace(b"\n", b"\0").decode("latin-1"))
+
+
+LONGEST = b'[2, "%s", "%s", ' % (b"i" * 36, b"A" * 50)
+LINES = st.one_of(
+    st.builds(lambda start, rest: start + b"{" + rest + b"]", st.sampled_from([*HEADS, LONGEST]), REST),
+    REST,
+    st.builds(lambda size: LONGEST + b"{" + b" " * size + b"}]", st.integers(0, 80)),
+)
+
+
+@given(st.lists(LINES, max_size=8))
+def test_heads_of_texts_are_their_own(texts: list[bytes]) -> None:
+    """Whatever stands beside them, and however they are broken into lines."""
+    found = heads(texts)
+    assert found == [head for text in texts for head in heads([text])]
+    for text, (called, action, answered, short) in zip(texts, found, strict=True):
+        assert text.replace(b"\n", b"\0").endswith(short.encode("latin-1"))
+        assert bool(called) == bool(action)
+        assert text[:2] == b"[2" if called else text[:2] == b"[3" or not answered
 
 
 # -- properties

@@ -313,7 +313,7 @@ def test_answered_calls_are_bounded(quick: bool) -> None:
 
 
 def test_unknown_actions_do_not_pile_up() -> None:
-    table = Talk(V16).dialogue.speakers[0].calls
+    table = Talk(V16).dialogue.speakers[0].actions
     before = len(table)
     for i in range(100):
         talk(f'> [2,"1","Made{i}",{{}}]', quick=False, version=V16)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from ocppscope.model import Version
 from ocppscope.ocpp import conformance, jsontext, overlay, schemas, versions
-from ocppscope.ocpp.codec import decode, decode_exactly, match_head
+from ocppscope.ocpp.codec import MAX_SHORT, decode, decode_exactly, heads, match_head
 from ocppscope.ocpp.schemas import Validator, validator
-from ocppscope.ocpp.typed import MAX_KNOWN, MAX_KNOWN_BYTES, Acceptors
+from ocppscope.ocpp.typed import MAX_KNOWN, Acceptor, Acceptors
 from ocppscope.problems import PROBLEMS
 
 V16, V201, V21 = versions.COVERED
@@ -655,21 +655,26 @@ def test_texts_are_judged_one_by_one(texts: list[bytes]) -> None:
 
 def test_payloads_are_known_within_bounds() -> None:
     accepts = Acceptors(the(V16, "ChangeAvailability", True).schema).result
-    text = b'[3,"a",{"status":"Accepted"}]'
-    assert accepts.knows(text, 7)
-    assert accepts.knows(text, 7)
-    assert not accepts.knows(b'[3,"a",{"status":"Perhaps"}]', 7)
-    for spaces in range(2 * MAX_KNOWN_BYTES):
+    assert accepts.learns('{"status":"Accepted"}]')
+    assert accepts.known == {'{"status":"Accepted"}]'}
+    assert not accepts.learns('{"status":"Perhaps"}]')
+    for spaces in range(2 * MAX_SHORT):
         text = b'[3,"a",{%s"status":"Accepted"}]' % (b" " * spaces)
-        assert accepts.knows(text, 7) == (len(text) - 7 <= MAX_KNOWN_BYTES)
+        assert _learns(accepts, text) == (len(text) - 7 <= MAX_SHORT)
+    assert all(len(short) <= MAX_SHORT for short in accepts.known)
+
+
+def _learns(accepts: Acceptor, text: bytes) -> bool:
+    ((_, _, _, short),) = heads([text])
+    return short != "" and accepts.learns(short)
 
 
 def test_only_so_many_payloads_are_known() -> None:
     accepts = Acceptors(the(V16, "StartTransaction", True).schema).result
     known = 0
     for number in range(2 * MAX_KNOWN):
-        known += accepts.knows(b'[3,"a",{"transactionId":%d,"idTagInfo":{"status":"Blocked"}}]' % number, 7)
+        known += _learns(accepts, b'[3,"a",{"transactionId":%d,"idTagInfo":{"status":"Blocked"}}]' % number)
     assert known == 0  # too long
     accepts = Acceptors(the(V201, "GetTransactionStatus", True).schema).result
-    texts = [b'[3,"a",{"messagesInQueue":%s}]' % (b" " * spaces + b"true") for spaces in range(MAX_KNOWN_BYTES)]
-    assert sum(accepts.knows(text, 7) for text in texts) < MAX_KNOWN
+    texts = [b'[3,"a",{"messagesInQueue":%s}]' % (b" " * spaces + b"true") for spaces in range(MAX_SHORT)]
+    assert sum(_learns(accepts, text) for text in texts) < MAX_KNOWN

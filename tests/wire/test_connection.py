@@ -323,7 +323,7 @@ def test_an_answer_without_a_request() -> None:
 
 def test_http_that_turns_into_something_else() -> None:
     assert phase_of((">", request()), ("<", response(upgrade="h2c", line="HTTP/1.1 200 OK"))) is HTTP
-    assert observe((">", b"GET / HTTP/1.1\r\nA: " + b"a" * MAX_HEADER_BYTES))[0].phase is OTHER
+    assert observe((">", b"GET / HTTP/1.1\r\nA: " + b"a" * MAX_HEADER_BYTES))[0].phase is Phase.ENDLESS_HTTP
 
 
 # --- gaps around the upgrade ----------------------------------------------------------------------------------------

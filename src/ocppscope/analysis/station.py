@@ -7,12 +7,12 @@ in 2.x, and an `Exchange` is a CALL with whatever became of it.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from ocppscope.analysis.finding import Ref
+from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.payload import Payload
 from ocppscope.model import Kind, Outcome, Side, Version
 
@@ -69,7 +69,7 @@ class Link:
             {},
             {},
         )  # by sender: payload → time; see `wire rules`
-        self.close_pending: tuple[Exchange, ...] = ()  # CALLs without an answer when it closed
+        self.close_pending: list[Exchange] = []  # CALLs without an answer when it closed, the latest
 
     @property
     def open(self) -> bool:
@@ -181,7 +181,7 @@ class Station:
         self.known_ns: int | None = None  # since when its state is known: a handshake or BootNotification was seen
         self.version = Version.UNKNOWN  # of its latest connection
         self.link: Link | None = None  # the latest upgraded or recognised connection, open or not
-        self.links: deque[Link] = deque(maxlen=MAX_LINKS)  # upgraded or recognised ones, oldest first
+        self.links: Latest[Link] = Latest(MAX_LINKS)  # upgraded or recognised ones, oldest first
         self.gap_ns: int | None = None  # when bytes were last found missing
         self.said = [0, 0]  # messages by side
         self.vantage = ""

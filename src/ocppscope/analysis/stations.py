@@ -344,7 +344,10 @@ class Stations:
         if found is None or x is None:
             return
         x.outcome, x.done_ns = event.outcome, event.time_ns
-        found[1].close_pending = (*found[1].close_pending, x)
+        pending = found[1].close_pending
+        pending.append(x)
+        if len(pending) > MAX_OUTSTANDING:
+            del pending[0]
         self._tell("unanswered", x)
 
     def _controlled(self, event: ControlFrame) -> None:

@@ -318,4 +318,4 @@ def _open_error(path: Path, error: OSError) -> CaptureError | AccessError:
         return CaptureError(f"There is no file {path}.", "Check the name and the directory.")
     if isinstance(error, PermissionError):
         return AccessError(f"{path} may not be read.", "Ask for read permission, or run as the user who recorded it.")
-    return CaptureError(f"{path} cannot be opened: {error.strerror or error}.")
+    return CaptureError(f"{path} cannot be opened: {error.strerror or error}.", "Name a file that can be read.")

@@ -83,7 +83,7 @@ def is_log(path: str | Path, logs: LogOptions | None = None) -> bool | None:
         return False  # whoever reads it says what is wrong
     finally:
         opened.close()
-    return may_be_log(head) if head else None
+    return may_be_log(head[:SNIFFED_BYTES]) if head else None
 
 
 def _log_reader() -> type[LogReader]:
@@ -142,7 +142,7 @@ class LateReader:
     def blocks(self) -> Iterator[Block]:
         """All of it, once. Raises CaptureError where it is neither capture nor log."""
         opened = self._open()
-        if may_be_log(opened.source.peek(MAGIC_BYTES)):
+        if may_be_log(opened.source.peek(MAGIC_BYTES)[:SNIFFED_BYTES]):
             self.is_log = True
             self._reader = _log_reader()(
                 [self._path], options=self._logs, growth=self._growth, opened=opened, stopped=self._stopped

@@ -89,7 +89,7 @@ class PcapngFormat:
         """Where packets start, as far as complete blocks of this section go; where that ends; what is wrong there."""
         starts: list[int] = []
         append = starts.append
-        unpack = self._head.unpack_from
+        unpack, packet = self._head.unpack_from, blocks.ENHANCED_PACKET
         stop = end - SMALLEST_BLOCK
         self._births = [(0, len(self._interfaces.all))]
         while position <= stop:
@@ -97,7 +97,7 @@ class PcapngFormat:
             following = position + length
             if not position < following <= end:
                 break
-            if kind == blocks.ENHANCED_PACKET or kind in _RARE_PACKETS:
+            if kind == packet or kind in _RARE_PACKETS:
                 append(position)
             elif kind == blocks.SECTION_HEADER:
                 break

@@ -78,7 +78,7 @@ def format_of(name: str, head: bytes, annotations: Annotations) -> tuple[Format,
 
 def may_be_log(head: bytes) -> bool:
     """Whether the first bytes may be those of a log of messages: text, in UTF-8, UTF-16 or a code page."""
-    if not head or head[:4] in VARIANTS or head[:4] == SECTION_MAGIC:
+    if not head.strip(b"\0") or head[:4] in VARIANTS or head[:4] == SECTION_MAGIC:
         return False
     if head[:2] in _UTF_16 or b"\0" in head[:2]:
         head = head.replace(b"\0", b"").removeprefix(_UTF_16[0]).removeprefix(_UTF_16[1])

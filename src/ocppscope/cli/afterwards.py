@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ocppscope.model import Flow
 from ocppscope.render.wiretext import visible
 from ocppscope.wire.connection import Phase
+from ocppscope.wire.heads import MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,10 @@ class Afterwards:
         self._say(folded(log))
         if not log.rows and not log.done:
             self._say(holdings(summary, refused=log.connections, secrets=secrets))
-        elif log.sieve is not None and not log.shown:
+            return
+        if summary is not None:
+            self._say(endless(summary))
+        if log.sieve is not None and not log.shown:
             self._say([f"none of the {log.rows:,} messages passes the filter"])
 
     def tell_of_stations(self, summary: Summary | None, notices: list[str], found: bool) -> None:
@@ -82,6 +86,13 @@ def holdings(summary: Summary | None, *, refused: int, secrets: bool) -> Iterato
         yield from _flows(summary, secrets=secrets)
 
 
+def endless(summary: Summary) -> Iterator[str]:
+    """Connections that were given up within an HTTP head."""
+    if summary.flows[Phase.ENDLESS_HTTP]:
+        count = _count(summary, Phase.ENDLESS_HTTP, "HTTP connection")
+        yield f"{count} with a head that has no end within {MAX_HEADER_BYTES:,} bytes; nothing after it was read"
+
+
 def _kinds(summary: Summary) -> str:
     """`79 packets: 70 TCP, 5 other IP, 4 not IP`."""
     counts = (("TCP", summary.segments), ("other IP", summary.link.not_tcp), ("not IP", summary.link.not_ip))
@@ -114,6 +125,7 @@ def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:
     if http:
         phase = Phase.HTTP if summary.examples[Phase.HTTP] else Phase.IDLE_HTTP
         yield f"{_count(summary, phase, 'HTTP connection', http)} without an upgrade to WebSocket"
+    yield from endless(summary)
     if flows[Phase.WEBSOCKET]:
         yield f"{_count(summary, Phase.WEBSOCKET, 'WebSocket')} without OCPP; --all-websockets shows them"
     other = flows[Phase.OTHER] + flows[Phase.TRIAL] + flows[Phase.NEW]

@@ -43,7 +43,6 @@ COMMANDS = {
 ON_TERMINAL, IN_PIPE = "view", "log"
 """The commands that are meant when none is named."""
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's idle worker threads would spin; nothing here needs them
-os.environ.setdefault("PYTHONSAFEPATH", "1")  # the Pythons that are started import nothing from where the user stands
 
 REINSTALL = "Install it again with what it needs: python -m pip install --upgrade --force-reinstall ocppscope"
 MAX_COMPLAINT = 4096
@@ -161,6 +160,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # Pythons that are started import nothing from where the user stands
     sys.exit(exit_code(lambda: cli.main(prog_name="ocppscope", standalone_mode=False)))
 
 

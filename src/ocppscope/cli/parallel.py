@@ -144,7 +144,7 @@ class _Packer:
             body: str | SessionEvent | TlsConnection | None
             if type(event) is Message:
                 body = message_of(event) if sieve is None or sieve.takes_message(event) else None
-                number = event.connection
+                number, last = event.connection, event.packets[-1]
             elif isinstance(event, ConnectionOpened | ConnectionClosed):
                 body, number = event, event.connection.number
                 self._firsts[number] = event.connection.first_packet
@@ -155,7 +155,6 @@ class _Packer:
                 continue  # the log tells of sessions
             elif isinstance(event, TlsConnection):
                 body, number = event, -1
-                first = 2 * THE_END + event.first_packet  # at the end: after the sessions
             elif isinstance(event, PacketComment) and event.connection < 0:
                 continue  # every worker sees it
             elif isinstance(event, ControlFrame) and event.opcode != CLOSE and not self._pings and not event.problems:
@@ -165,9 +164,11 @@ class _Packer:
             time_ns = event.time_ns
             if time_ns > key:
                 key, packet = time_ns, 0
-            if not isinstance(event, TlsConnection):
-                first = THE_END + self._firsts.get(number, 0)
-            packet = max(packet, first if ending else _last_packet(event))
+            if ending:
+                last = self._place_at_end(event, number)
+            elif type(event) is not Message:
+                last = _last_packet(event)
+            packet = max(packet, last)
             keys.append(key)
             packets.append(packet)
             times.append(time_ns)
@@ -175,6 +176,12 @@ class _Packer:
             bodies.append(body)
         self._key = self._until = max(key, self._until)
         return Batch(self._until, self._first or 0, progress, keys, packets, times, connections, bodies)
+
+    def _place_at_end(self, event: SessionEvent | TlsConnection, number: int) -> int:
+        """In place of a packet: the end is told connection by connection, and then of those in TLS."""
+        if isinstance(event, TlsConnection):
+            return 2 * THE_END + event.first_packet
+        return THE_END + self._firsts.get(number, 0)
 
 
 def _last_packet(event: SessionEvent | TlsConnection) -> int:

@@ -111,8 +111,9 @@ def _record(row: Row, known: Known) -> dict[str, Any]:
 def _content(message: Message) -> dict[str, Any]:
     """The payload, or the error, as JSON as it was."""
     try:
-        parts = _parts(msgspec.json.format(message.text, indent=-1))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        text = message.text.decode("utf-8", "replace").encode()  # a part goes out as it is
+        parts = _parts(msgspec.json.format(text, indent=-1))
+    except (msgspec.DecodeError, RecursionError):
         parts = []
     if message.kind in (Kind.CALLERROR, Kind.CALLRESULTERROR):
         code, description = (_text(parts[place]) if len(parts) > place else "" for place in (2, 3))

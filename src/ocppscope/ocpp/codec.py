@@ -68,16 +68,36 @@ class RawMessage(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-_ID = rb'"(?!-1")([ !#-\[\]-~]{1,36}+)"'
-_CALLING = _ID + rb', ?"([A-Za-z0-9]{1,50}+)", ?(?=\{)'
-CALL_HEAD = re.compile(rb"\[2, ?" + _CALLING).match
-"""The head of an ordinary CALL up to its payload: id and action. Whatever the payload is, `decode` agrees."""
-RESULT_HEAD = re.compile(rb"\[3, ?" + _ID + rb", ?(?=\{)").match
-"""Likewise of a CALLRESULT: its id."""
-_HEAD = re.compile(rb"\[([26]), ?" + _CALLING).match
+MAX_SHORT = 48
+"""Longest payload, with the bracket behind it, that `heads` gives as it is."""
+
+_ID = r'"(?!-1")([ !#-\[\]-~]{1,36}+)"'
+_CALLING = _ID + r', ?"([A-Za-z0-9]{1,50}+)"'
+_HEAD_BYTES = 160
+"""More than the longest head and `MAX_SHORT` together."""
+_HEADS = re.compile(rf"\[(?:2, ?{_CALLING}|3, ?{_ID}), ?(?:(\{{.{{0,{MAX_SHORT - 1}}}+)\n|\{{.*\n)|.*\n").findall
+_HEAD = re.compile(rf"\[([26]), ?{_CALLING}, ?(?=\{{)".encode()).match
+_RESULT_HEAD = re.compile(rf"\[3, ?{_ID}, ?(?=\{{)".encode()).match
 _IS_SIGNED = re.compile(rb'\{\s*"(?:payload|protected|signature|header)"').match
 _ACTIONS = {action.encode(): action for action in ALL_ACTIONS}
 _CALL, _CALLRESULT, _SEND = Kind.CALL, Kind.CALLRESULT, Kind.SEND
+
+
+Head = tuple[str, str, str, str]
+"""Id and action of a CALL, id of a CALLRESULT, and what follows, where it is no more than `MAX_SHORT` bytes; "" each
+where it is not so. What follows is a payload and a bracket, its bytes as Latin-1, line breaks perhaps as NUL."""
+
+
+def heads(texts: list[bytes]) -> list[Head]:
+    """The heads of texts, as far as they are those of ordinary CALLs and CALLRESULTs; 0.4 µs each.
+
+    Whatever the payload is, `decode` agrees with its head. That a text ends with a bracket is not looked at.
+    """
+    begins = [text[:_HEAD_BYTES] for text in texts]
+    found = _HEADS(b"\n".join([*begins, b""]).decode("latin-1"))
+    if len(found) != len(texts):  # a line break is no part of a head
+        found = _HEADS(b"\n".join([*(begin.replace(b"\n", b"\0") for begin in begins), b""]).decode("latin-1"))
+    return found
 
 
 def match_head(text: bytes) -> tuple[Kind, str, str, int] | None:
@@ -97,7 +117,7 @@ def match_head(text: bytes) -> tuple[Kind, str, str, int] | None:
         if action is None:
             return None
         return _CALL if number == b"2" else _SEND, id_.decode(), action, found.end()
-    found = RESULT_HEAD(text)
+    found = _RESULT_HEAD(text)
     if found is None or _IS_SIGNED(text, found.end()):
         return None
     return _CALLRESULT, found[1].decode(), "", found.end()

@@ -52,7 +52,7 @@ _Acceptors = tuple[str, "Acceptor", "Acceptor"]
 class Speaker:
     """One side of a dialogue: what it has called, and the quick way of reading what it says."""
 
-    __slots__ = ("answered", "answered_before", "calls", "count", "dialogue", "peer", "pending", "side")
+    __slots__ = ("actions", "answered", "answered_before", "count", "dialogue", "peer", "pending", "side")
 
     peer: Speaker
 
@@ -63,7 +63,7 @@ class Speaker:
         self.pending: dict[str, _Call] = {}
         self.answered: dict[str, _Call] = {}
         self.answered_before: dict[str, _Call] = {}
-        self.calls: dict[bytes, _Acceptors] = {}
+        self.actions: dict[str, _Acceptors] = {}  # those that `calls` can read
 
     def remember(self, id_: str, call: _Call) -> None:
         """A CALL of this side was answered. The generation before the last is forgotten."""
@@ -82,58 +82,57 @@ class Speaker:
         alone says what a text pairs with, so that its payload may wait to be validated with others: unless the
         version is a guess, which the payload may change, or the text may be badly encoded.
         """
-        if text[1:2] != b"3":
-            return self._quick_call(batch, text, time_ns, at)
-        found = codec.RESULT_HEAD(text)
-        if found is None or text[-1] != _BRACKET:
-            return False
-        id_ = found[1].decode()
-        caller, dialogue = self.peer, self.dialogue
+        called, action, answered, short = codec.heads([text])[0]
+        if answered:
+            return self.answers(batch, text, at, answered, short)
+        return self.calls(batch, text, time_ns, at, called, action, short)
+
+    def answers(self, batch: Batch, text: bytes, at: int, id_: str, short: str) -> bool:
+        """`quick` for a CALLRESULT, whose head is known (see `codec.Head`)."""
+        caller = self.peer
         call = caller.pending.get(id_)
-        if call is None:
+        if call is None or text[-1] != _BRACKET:
             return False
         accepts = call.accepts
         if accepts is None:
             return False
-        if not accepts.knows(text, found.end()):
+        dialogue, rows = self.dialogue, batch.rows
+        if not short or (short not in accepts.known and not accepts.learns(short)):
             if text.isascii() and not dialogue.guessed:
-                batch.checks[accepts].append(len(batch.rows))
+                batch.checks[accepts].append(len(rows))
             elif not accepts.accepts(text):
                 return False
         del caller.pending[id_]
-        if len(caller.answered) < MAX_ANSWERED // 2:
-            caller.answered[id_] = call
+        answered = caller.answered
+        if len(answered) < MAX_ANSWERED // 2:
+            answered[id_] = call
         else:
             caller.remember(id_, call)
         self.count += 1
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
-        batch.rows.append((at, self, number, id_, call.action, call.ordinal, call.time_ns))
+        rows.append((at, self, number, id_, call.action, call.ordinal, call.time_ns))
         return True
 
-    def _quick_call(self, batch: Batch, text: bytes, time_ns: int, at: int) -> bool:
-        found = codec.CALL_HEAD(text)
-        if found is None or text[-1] != _BRACKET:
-            return False
-        octets, name = found.groups()
-        entry = self.calls.get(name)
-        if entry is None:
+    def calls(self, batch: Batch, text: bytes, time_ns: int, at: int, id_: str, action: str, short: str) -> bool:
+        """`quick` for a CALL, whose head is known; or for anything else, where `action` is ""."""
+        entry = self.actions.get(action)
+        if entry is None or text[-1] != _BRACKET:
             return False
         action, accepts, accepts_answer = entry
-        id_ = octets.decode()
-        pending, dialogue = self.pending, self.dialogue
+        pending, dialogue, rows = self.pending, self.dialogue, batch.rows
         if id_ in pending or id_ in self.answered or id_ in self.answered_before or len(pending) >= MAX_PENDING:
             return False
-        if not accepts.knows(text, found.end()):
+        if not short or (short not in accepts.known and not accepts.learns(short)):
             if text.isascii() and not dialogue.guessed:
-                batch.checks[accepts].append(len(batch.rows))
+                batch.checks[accepts].append(len(rows))
             elif not accepts.accepts(text):
                 return False
         self.count += 1
         number = dialogue.ordinal
         dialogue.ordinal = number + 1
         pending[id_] = _Call(number, time_ns, action, hash(text), accepts_answer)
-        batch.rows.append((at, self, number, id_, action, None, 0))
+        rows.append((at, self, number, id_, action, None, 0))
         return True
 
     def objections(self, text: bytes, action: str, *, answer: bool) -> tuple[Problem, ...]:
@@ -168,7 +167,7 @@ class Dialogue:
     def _bind(self, version: Version) -> None:
         self.version = version
         for speaker in self.speakers:
-            speaker.calls = _calls(version, speaker.side)
+            speaker.actions = _actions(version, speaker.side)
             for id_, call in speaker.pending.items():
                 speaker.pending[id_] = replace(call, accepts=_accepts(version, call.action))
 
@@ -256,10 +255,10 @@ class Dialogue:
 
     def _prepare(self, side: Side, action: str) -> None:
         """Lets `quick` read this action from now on."""
-        calls = self.speakers[side].calls
+        actions = self.speakers[side].actions
         acceptors = _acceptors(self.version, side, action)
         if acceptors is not None:
-            calls[action.encode()] = acceptors
+            actions[action] = acceptors
 
     def _learn(self, kind: Kind, raw: codec.RawMessage) -> None:
         """A version that was not agreed is guessed from what is said; what the guess accepts says nothing new."""
@@ -303,7 +302,7 @@ class Dialogue:
 
 
 @cache
-def _calls(version: Version, side: Side) -> dict[bytes, _Acceptors]:
+def _actions(version: Version, side: Side) -> dict[str, _Acceptors]:
     """The actions that `side` has called in `version` so far in this process; filled as they are met."""
     return {}
 

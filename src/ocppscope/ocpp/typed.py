@@ -22,10 +22,8 @@ _BACKSLASH = b"\\"
 _QUOTE = b'"'
 _MORE_THAN_TENTHS = re.compile(rb"\.[0-9]{2,}\s*[,}\]]|[0-9][eE]")
 _DATE_TIME = Annotated[datetime, Meta(tz=True)]
-MAX_KNOWN_BYTES = 48
-"""Longest payload that is remembered as accepted."""
 MAX_KNOWN = 64
-"""Payloads of an action that are remembered so."""
+"""Short payloads of an action that are remembered as accepted."""
 MIN_BYTES_FOR_NUMPY = 512
 """What a text must have for NumPy to be worth its call."""
 GROUP = 64
@@ -84,13 +82,13 @@ class Acceptor:
     what was decoded. With only the required members it holds the fewest possible, and nothing needs to be encoded.
     """
 
-    __slots__ = ("_decoder", "_doubts", "_encode", "_fewest_quotes", "_known", "_payload")
+    __slots__ = ("_decoder", "_doubts", "_encode", "_fewest_quotes", "_payload", "known")
 
     def __init__(
         self, kind: _Type, doubts: tuple[Callable[[bytes], bool], ...], payload: Acceptor | None = None
     ) -> None:
         self._payload = payload or self
-        self._known: set[bytes] = set()
+        self.known: set[str] = set()  # what is behind the heads of messages: accepted payloads, and a bracket
         self._decoder = msgspec.json.Decoder(kind.annotation)
         self._encode = msgspec.json.Encoder().encode
         self._fewest_quotes = kind.quotes
@@ -104,18 +102,13 @@ class Acceptor:
             return False
         return self._is_all_said(text, decoded, 1) and not any(doubt(text) for doubt in self._doubts)
 
-    def knows(self, text: bytes, start: int) -> bool:
-        """Whether a message's payload, from `start` to its last byte, is a short one that was accepted before.
+    def learns(self, short: str) -> bool:
+        """Whether the short payload of a message (see `codec.Head`) is accepted, and `known` from now on.
 
         Most answers are the same few payloads, like `{}`.
         """
-        if len(text) - start > MAX_KNOWN_BYTES:
-            return False
-        payload = text[start:-1]
-        if payload in self._known:
-            return True
-        if len(self._known) < MAX_KNOWN and self._payload.accepts(payload):
-            self._known.add(payload)
+        if len(self.known) < MAX_KNOWN and self._payload.accepts(short[:-1].encode("latin-1")):
+            self.known.add(short)
             return True
         return False
 

@@ -121,12 +121,12 @@ class Events:
         version = self._versions.get(one.connection, Version.UNKNOWN)
         text = self._redactor.message_text(one.text, version=version, kind=one.kind, action=one.action)
         return replace(
-            one, time_ns=self._time(one.time_ns), id=self._word(one.id), action=self._action(one.action), text=text,
+            one, time_ns=self._time(one.time_ns), id=self._id(one.id), action=self._action(one.action), text=text,
             problems=self._problems(one.problems),
         )  # fmt: skip
 
-    def _word(self, text: str) -> str:
-        return self._values.free.known_replaced(text)
+    def _id(self, text: str) -> str:
+        return self._values.free.identity(text)
 
     def _action(self, action: str) -> str:
         return action if action in ALL_ACTIONS else self._values.free.scrubbed(action)
@@ -155,7 +155,7 @@ class Events:
         return replace(one, time_ns=self._time(one.time_ns), why=self._redactor.words(one.why))
 
     def _end(self, one: ExchangeEnd) -> ExchangeEnd:
-        return replace(one, time_ns=self._time(one.time_ns), id=self._word(one.id), action=self._action(one.action))
+        return replace(one, time_ns=self._time(one.time_ns), id=self._id(one.id), action=self._action(one.action))
 
     def _opened(self, one: ConnectionOpened | ConnectionClosed) -> ConnectionOpened | ConnectionClosed:
         return type(one)(self._time(one.time_ns), self.connection(one.connection))

@@ -23,6 +23,8 @@ MAX_CLEAN_CHARS = 64
 """Longest of them, in characters."""
 
 _MAYBE = re.compile(r"[=:<@]|[0-9]{4}|[0-9]\.|-----|eyJ|[A-Za-z0-9+/_-]{200}|(?i:basic|bearer)")
+_SUSPECT = re.compile(r"@|:[^:]*+:|\.[^.]*+\.|[A-Za-z0-9-]{13}|-----|eyJ|(?i:basic|bearer)")
+"""What is in everything that a detector finds, and seldom in ids and in values of meters."""
 _URL = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s\"'<>`|)\]}]{1,4096}")
 _PAIR = re.compile(
     r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})([\"']?\s{0,4}[=:]\s{0,4}[\"']?)([^\s\"'&;,<>(){}\[\]]{1,1024})"
@@ -41,12 +43,16 @@ class FreeText:
         self._clean: set[str] = set()  # texts in which nothing was found, as long as nothing is learned
         self._generation = 0
 
-    def scrubbed(self, text: str) -> str:
-        """A text without what is known, named or looks like a secret, and with its times shifted."""
-        if not _MAYBE.search(text):
+    def scrubbed(self, text: str, done: list[Edit] | None = None) -> str:
+        """A text without what is known, named or looks like a secret, and with its times shifted.
+
+        `done` are replacements that are decided already; nothing else is done there.
+        """
+        if not done and not _MAYBE.search(text):
             return self.known_replaced(text)
         edits: list[Edit] = []
-        masked = self._masked(text, edits, self._times(text))
+        masked = self._masked(text, edits, done or [])
+        masked = self._masked(masked, edits, self._times(masked))
         masked = self._masked(masked, edits, self._urls(masked))
         masked = self._masked(masked, edits, self._named(masked))
         masked = self._masked(masked, edits, [self._hit(masked, hit) for hit in hits(masked)])
@@ -59,6 +65,24 @@ class FreeText:
         if self.holds_nothing_known(text):
             return text
         return replaced(text, self._known(text))
+
+    def staying(self, text: str) -> str:
+        """A text that stays, but for what is known in it; if it holds what looks like a secret it is a free text."""
+        return self.scrubbed(text) if _SUSPECT.search(text) and hits(text) else self.known_replaced(text)
+
+    def identity(self, text: str) -> str:
+        """A message id: it stays, but for what is known in it or looks like a secret, which gets a pseudonym."""
+        found = hits(text) if _SUSPECT.search(text) else []
+        if not found:
+            return self.known_replaced(text)
+        new = [(one.start, one.end, self._values.identifier(text[one.start : one.end], Field.TOKEN)) for one in found]
+        edits: list[Edit] = []
+        masked = self._masked(text, edits, new)
+        return replaced(text, sorted(edits + self._known(masked)))
+
+    def stays(self, text: str) -> bool:
+        """Whether `staying` and `identity` leave a text as it is."""
+        return self.holds_nothing_known(text) and not (_SUSPECT.search(text) and hits(text))
 
     def holds_nothing_known(self, text: str) -> bool:
         """Whether nothing in a text is known."""

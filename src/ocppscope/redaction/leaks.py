@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ocppscope.redaction.blanks import faceless
 from ocppscope.redaction.detectors import Sign, hits
 
 if TYPE_CHECKING:
@@ -65,11 +66,11 @@ class Scan:
                 yield hit.start, hit.end, str(hit.sign)
 
     def _is_ours(self, sign: Sign, text: str) -> bool:
-        """Whether it is a pseudonym, or was looked at and kept."""
+        """Whether it is a pseudonym, was looked at and kept, or lost its letters and digits."""
         values = self._values
         if not values.policy.network and sign in (Sign.IPV4, Sign.IPV6, Sign.MAC):
             return True
-        return text in values.kept or values.pseudonyms.is_pseudonym(text)
+        return text in values.kept or values.pseudonyms.is_pseudonym(text) or faceless(text) == text
 
 
 def _apart(places: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:

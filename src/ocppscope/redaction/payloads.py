@@ -93,6 +93,8 @@ class Payloads:
             _KINDS.get(reading.text[parts[0].start : parts[0].end].strip('"').removesuffix(".0")) if parts else None
         )
         kind = said or kind
+        if said is None and parts:
+            reading.type(parts[0])
         if said is None or kind in (Kind.CALLERROR, Kind.CALLRESULTERROR):
             self._rest(reading, parts[1:], None)
             return
@@ -111,7 +113,7 @@ class Payloads:
                     reading.put(part, self.inside(said, reading.nested + 1, node, Place(action)))
                 else:
                     free = self._values.free
-                    reading.put(part, free.scrubbed(said) if at else free.known_replaced(said), said)
+                    reading.put(part, free.scrubbed(said) if at else free.identity(said), said)
             elif part.shape is Shape.TEXT and part.key is None:
                 said = string_of(reading.text, part)
                 reading.put(part, self.inside(said, reading.nested + 1, node, Place(action)), said)
@@ -141,6 +143,15 @@ class _Reading:
         if said != (string_of(self.text, span) if before is None else before):
             self._edits.append((span.start, span.end, written(self.text, span, said)))
 
+    def type(self, span: Span) -> None:
+        """Redacts what stands where the type of a message should; a first digit tells what it was to be."""
+        raw = self.text[span.start : span.end]
+        if span.shape is Shape.OTHER:
+            kept = raw[:1] if raw[0] in "23456" else ""
+            self._edits.append((span.start, span.end, kept + faceless(raw[len(kept) :])))
+        else:
+            self.elements([span], None, _NOWHERE)
+
     def value(self, span: Span, node: Node | None, place: Place) -> None:
         """Redacts what is in a span."""
         if span.shape is Shape.OBJECT:
@@ -160,7 +171,9 @@ class _Reading:
             if one.key is None:
                 self.value(one, node, place)
             else:
-                self.value(one, None, self._judged(string_of(self.text, one.key), place))
+                name = string_of(self.text, one.key)
+                self._unknown_name(one.key, name, place.owner)
+                self.value(one, None, self._judged(name, place))
 
     def _text(self, span: Span, node: Node | None, place: Place) -> None:
         said = string_of(self.text, span)

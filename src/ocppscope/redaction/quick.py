@@ -55,7 +55,7 @@ class Quick:
         if node is None or type(id_) is not str or type(payload) is not dict:
             return None
         found: list[tuple[str, Node]] = []
-        if not self._values.free.holds_nothing_known(id_) or not self._object(payload, node, found):
+        if not self._values.free.stays(id_) or not self._object(payload, node, found):
             return None
         return self._exchanged(text, found) if found else text
 
@@ -88,7 +88,7 @@ class Quick:
         if field in self._kept:
             if field is Field.TIME:
                 return DATE_TIME.fullmatch(text) is not None
-            return self._values.free.holds_nothing_known(text)
+            return self._values.free.stays(text)
         if field is None or field in _INVOLVED or (field in _WITHIN and text.lstrip()[:1] in ("{", "[")):
             return False
         if field in _WITHIN and not self._values.policy.free_text and self._values.free.holds_nothing(text):

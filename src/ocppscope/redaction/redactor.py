@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ocppscope.redaction.blanks import faceless
-from ocppscope.redaction.detectors import replaced
 from ocppscope.redaction.events import Events
 from ocppscope.redaction.heads import Heads
 from ocppscope.redaction.leaks import Scan
@@ -70,7 +69,7 @@ class Redactor:
         quoted = [
             (start, end, entry.standing_for(text[start:end])) for start, end, entry in self._values.known.quoted(text)
         ]
-        return self._values.free.scrubbed(replaced(text, quoted) if quoted else text)
+        return self._values.free.scrubbed(text, quoted)
 
     def station(self, identity: str) -> str:
         """The pseudonym of a station identity; of a station known by its address that of the address."""

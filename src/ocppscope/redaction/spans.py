@@ -63,18 +63,23 @@ def spans(text: str) -> list[Span]:
             around.items.append(Span(Shape.TEXT, start, end, key))
             key = None
         elif first == ":":
-            if key is None and around.items and around.items[-1].shape is Shape.TEXT:
+            last = around.items[-1] if around.items else None
+            if key is None and last is not None and last.shape is Shape.TEXT and last.key is None:
                 key = around.items.pop()
         elif first == ",":
+            _leave_alone(around, key)
             key = None
         elif first in "[{":
             if len(stack) > MAX_SPAN_DEPTH:
+                _leave_alone(around, key)
+                key = None
                 continue
             inner = Span(Shape.OBJECT if first == "{" else Shape.ARRAY, start, len(text), key)
             around.items.append(inner)
             stack.append(inner)
             around, key = inner, None
         elif first in "]}":
+            _leave_alone(around, key)
             key = None
             if len(stack) > 1:
                 stack.pop().end = end
@@ -83,7 +88,14 @@ def spans(text: str) -> list[Span]:
             shape = Shape.NUMBER if _NUMBER.fullmatch(text, start, end) else Shape.OTHER
             around.items.append(Span(shape, start, end, key))
             key = None
+    _leave_alone(around, key)
     return top.items
+
+
+def _leave_alone(around: Span, key: Span | None) -> None:
+    """A name without a value is a text like others, so that it is looked at."""
+    if key is not None:
+        around.items.append(key)
 
 
 def string_of(text: str, span: Span) -> str:

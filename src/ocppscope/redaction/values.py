@@ -70,9 +70,9 @@ class Values:
             Field.DATA: self.free.scrubbed,
             Field.SCAN: self.free.scrubbed,
             Field.FREE: self.free_text,
-            Field.STAYS: self.free.known_replaced,
+            Field.STAYS: self.free.staying,
             Field.SIGNED: self.signed,
-            Field.MEASURED: self.free.known_replaced,
+            Field.MEASURED: self.free.staying,
         }
 
     def value(self, field: Field, text: str, limit: int | None = None, name: str = "") -> str:

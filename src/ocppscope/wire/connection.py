@@ -52,10 +52,11 @@ class Phase(Enum):
     WEBSOCKET = auto()
     TLS = auto()
     HTTP2 = auto()
+    ENDLESS_HTTP = auto()  # a head has no end within the bound
     OTHER = auto()
 
 
-DEAD = frozenset({Phase.HTTP2, Phase.OTHER})
+DEAD = frozenset({Phase.HTTP2, Phase.ENDLESS_HTTP, Phase.OTHER})
 """Phases in which nothing more is looked at."""
 
 
@@ -281,7 +282,8 @@ class ConnectionObserver:
         elif state is UpgradeState.NOT_UPGRADE:
             self.phase = Phase.IDLE_HTTP
         elif state is UpgradeState.NOT_HTTP:
-            self.phase = Phase.OTHER
+            endless = any(problem.code == "http.header-too-large" for problem in upgrade.problems)
+            self.phase = Phase.ENDLESS_HTTP if endless else Phase.OTHER
 
     def _answered_in_tls(self, upgrade: Upgrade, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         """A request in the clear went to a port that speaks TLS."""
@@ -387,8 +389,8 @@ class ConnectionObserver:
         self.readers[1 - direction] = next(reader for reader in other.readers if reader.side is side.other)
         self._trial = None
         self._introduce_inflaters()
-        for one in (trial, other):
-            one.pass_on(self.listener)
+        for one, believed in ((trial, self.readers[direction]), (other, self.readers[1 - direction])):
+            one.pass_on(self.listener, believed)
 
 
 class _Trial:
@@ -424,13 +426,13 @@ class _Trial:
         self.readers.sort(key=lambda reader: reader.state is State.SEARCHING)
         return self.readers[0].state is not State.SEARCHING
 
-    def pass_on(self, listener: Listener) -> None:
-        """Hands what was held to the listener, which takes the readers' finds from now on."""
-        for reader in self.readers:
-            held = reader.sink
-            reader.sink = listener
-            if reader.state is not State.SEARCHING and isinstance(held, _Held):
-                held.replay(listener)
+    def pass_on(self, listener: Listener, believed: Reader | None) -> None:
+        """Hands what one reader has found to the listener, which takes its finds from now on."""
+        if believed is None:
+            return
+        held, believed.sink = believed.sink, listener
+        if believed.state is not State.SEARCHING and isinstance(held, _Held):
+            held.replay(listener)
 
 
 class _Held:

@@ -121,8 +121,10 @@ def whole_frames(data: bytes | bytearray, start: Ints, length: Ints) -> tuple[In
 def payloads(data: bytes, form: Ints, body: Ints, stop: Ints) -> list[bytes]:
     """The unmasked payloads of whole frames as `whole_frames` found them, b"" where there is none."""
     masked = (form > 0) & (form & 1 == 0)
-    first = np.where(form & 1, body, stop)
-    found = [data[at:end] for at, end in zip(first.tolist(), stop.tolist(), strict=True)]
+    found = [b""] * len(form)
+    plain = np.flatnonzero(form & 1)
+    for row, at, end in zip(plain.tolist(), body[plain].tolist(), stop[plain].tolist(), strict=True):
+        found[row] = data[at:end]
     length = stop - body
     shortest = 0
     for width in _UNMASK_WIDTHS:

@@ -8,11 +8,13 @@
         so that a CALL behind the hole is still seen before its answer
 
 A hole that the receiver has not acknowledged is waited for: the retransmission is on its way. Nothing here knows
-what the bytes mean. Sequence numbers are 32 bits and wrap; positions in a hole are counted from its start.
+what the bytes mean. Sequence numbers are 32 bits and wrap; positions of what is held do not.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort_right
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from ocppscope.model import Problem
@@ -75,6 +77,7 @@ class Half:
         "held_bytes",
         "isn",
         "next",
+        "passed",
         "phantom",
         "resent",
         "swapped",
@@ -85,6 +88,7 @@ class Half:
         self.next: int | None = None
         self.isn: int | None = None
         self.begin = 0  # where the capture's view of this direction begins, if it has no SYN
+        self.passed = 0  # the position of `next`, as those of `held` are counted
         self.held: list[_Held] = []  # sorted, without overlaps
         self.held_bytes = 0
         self.tail = b""  # the last delivered bytes, to compare retransmissions with
@@ -94,9 +98,14 @@ class Half:
         self.resent = 0  # retransmitted segments
         self.swapped = 0  # segments that came ahead of a hole
 
+    @property
+    def hole(self) -> int:
+        """How many bytes are missing before what is held."""
+        return self.held[0].start - self.passed
+
 
 class _Held(NamedTuple):
-    start: int  # distance from the hole's start
+    start: int  # its position, see `Half.passed`
     data: bytes
     missing: int
     fin: bool
@@ -158,7 +167,7 @@ class Assembler:
             self._release(patient=False)
         for direction, half in enumerate(self.halves):
             while half.held:
-                self._give_up(direction, half.held[0].start, time_ns, "the capture ends before they were sent again")
+                self._give_up(direction, half.hole, time_ns, "the capture ends before they were sent again")
         self._settle()
 
     def _settle(self) -> None:
@@ -244,7 +253,7 @@ class Assembler:
     def _reset(self, segment: Segment) -> None:
         for direction, half in enumerate(self.halves):
             while half.held:
-                self._give_up(direction, half.held[0].start, segment.time_ns, "the connection was reset before")
+                self._give_up(direction, half.hole, segment.time_ns, "the connection was reset before")
         if not self.over:
             self.over = True
             self.stream.closed(segment.direction, "RST", segment.time_ns, segment.packet)
@@ -259,7 +268,7 @@ class Assembler:
                 half.phantom = not half.ended
                 half.next = target
                 return
-            lost = min(rest, half.held[0].start) if half.held else rest
+            lost = min(rest, half.hole) if half.held else rest
             self._give_up(direction, lost, time_ns, "they were acknowledged, but the capture does not hold them")
 
     def _place(self, segment: Segment) -> None:
@@ -296,7 +305,7 @@ class Assembler:
                 return
         if start > 0:
             half.swapped += 1
-        held = _Held(start, data, missing, fin, time_ns, packet)
+        held = _Held(half.passed + start, data, missing, fin, time_ns, packet)
         if start == 0 and not half.held:
             self._deliver(direction, held, time_ns)
         else:
@@ -316,11 +325,13 @@ class Assembler:
     def _hold(self, direction: int, half: Half, new: _Held) -> None:
         if not half.held:
             self._hole_since[direction] = new.time_ns
-        half.held = [_yield(old, new) for old in half.held]
-        for piece in self._uncovered(direction, half, new):
-            half.held.append(piece)
+        held = half.held
+        first = bisect_right(held, new.start, key=_stop)
+        last = bisect_left(held, new.start + len(new.data), first, key=_start)
+        held[first:last] = [_yield(old, new) for old in held[first:last]]
+        for piece in self._uncovered(direction, held, new, first):
+            insort_right(held, piece, key=_start)
             half.held_bytes += len(piece.data)
-        half.held.sort(key=lambda piece: piece.start)
         self._drain(direction, half, new.time_ns)
         other = self.halves[1 - direction]
         wait = ONE_SIDED_WAIT_NS if other.isn is None and not other.delivered else HOLE_WAIT_NS
@@ -329,13 +340,14 @@ class Assembler:
             or len(half.held) > MAX_HELD_SEGMENTS
             or new.time_ns - self._hole_since[direction] > wait
         ):
-            self._give_up(direction, half.held[0].start, new.time_ns, "they were not seen in time")
+            self._give_up(direction, half.hole, new.time_ns, "they were not seen in time")
 
-    def _uncovered(self, direction: int, half: Half, new: _Held) -> list[_Held]:
-        """The parts of a segment that no held one covers; what is covered is compared."""
+    def _uncovered(self, direction: int, held: list[_Held], new: _Held, first: int) -> list[_Held]:
+        """The parts of a segment that nothing in `held`, from `first` on, covers; what is covered is compared."""
         pieces = []
         start, data = new.start, new.data
-        for old in half.held:
+        for place in range(first, len(held)):
+            old = held[place]
             if old.start >= start + len(data):
                 break
             if old.stop <= start:
@@ -348,36 +360,36 @@ class Assembler:
             skip = min(old.stop - start, len(data))
             start, data = start + skip, data[skip:]
         end = start + len(data)
-        missing = min([new.missing, *(old.start - end for old in half.held if old.start >= end)])
-        if data or ((missing or new.fin) and not any(old.start <= start < old.stop for old in half.held)):
+        behind, around = bisect_left(held, end, key=_start), bisect_right(held, start, key=_stop)
+        missing = min(new.missing, held[behind].start - end) if behind < len(held) else new.missing
+        is_inside = around < len(held) and held[around].start <= start
+        if data or ((missing or new.fin) and not is_inside):
             pieces.append(_Held(start, data, missing, new.fin, new.time_ns, new.packet))
         return pieces
 
     def _drain(self, direction: int, half: Half, time_ns: int) -> None:
         """Delivers what is held from the hole's start on; it could be read at `time_ns` or when it came."""
-        advanced = 0
-        while half.held and half.held[0].start <= advanced:
+        before = half.passed
+        while half.held and half.held[0].start <= half.passed:
             held = half.held.pop(0)
             half.held_bytes -= len(held.data)
-            behind = advanced - held.start
+            behind = half.passed - held.start
             if behind < len(held.data) or held.missing or held.fin:
                 missing = max(0, held.missing - max(0, behind - len(held.data)))
                 kept = held._replace(data=held.data[behind:], missing=missing)
                 self._deliver(direction, kept, max(time_ns, held.time_ns))
-                advanced += len(kept.data) + kept.missing
             if half.ended:
                 half.held.clear()
                 half.held_bytes = 0
-        if advanced and half.held:
-            half.held = [held._replace(start=held.start - advanced) for held in half.held]
+        if half.passed != before and half.held:
             self._hole_since[direction] = half.held[0].time_ns
 
     def _give_up(self, direction: int, lost: int, time_ns: int, why: str) -> None:
         half = self.halves[direction]
         assert half.next is not None
         half.next = (half.next + lost) & MODULUS
+        half.passed += lost
         half.tail = b""
-        half.held = [held._replace(start=held.start - lost) for held in half.held]
         if lost:
             self.stream.gap(direction, lost, half.held[0].time_ns if half.held else time_ns, why)
         if half.held:
@@ -388,6 +400,7 @@ class Assembler:
         half = self.halves[direction]
         assert half.next is not None
         half.next = (half.next + len(held.data) + held.missing) & MODULUS
+        half.passed += len(held.data) + held.missing
         if held.data:
             half.delivered = True
             half.tail = held.data
@@ -399,6 +412,9 @@ class Assembler:
             half.next = (half.next + 1) & MODULUS
             half.ended = True
             self.stream.closed(direction, "FIN", time_ns, held.packet)
+
+
+_start, _stop = attrgetter("start"), attrgetter("stop")
 
 
 def _yield(old: _Held, new: _Held) -> _Held:

@@ -6,13 +6,13 @@ limit in W holds for all phases together, one in A for each. Where both are in f
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ocppscope.analysis.happenings import ProfileSet, TransactionStarted, TransactionStopped
+from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.state.transactions import id_of
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ class Profiles:
     __slots__ = ("installed", "latest", "past")
 
     def __init__(self) -> None:
-        self.installed: deque[Installed] = deque(maxlen=MAX_PROFILES)
-        self.past: deque[tuple[int, Installed]] = deque(maxlen=MAX_PAST)  # (until when, what), oldest first
+        self.installed: Latest[Installed] = Latest(MAX_PROFILES)
+        self.past: Latest[tuple[int, Installed]] = Latest(MAX_PAST)  # (until when, what), oldest first
         self.latest: tuple[Moment, Limit | None] | None = None  # the last answer of `limit_at`
 
     def at(self, now: int) -> Iterator[Installed]:

@@ -9,10 +9,10 @@ for long, or other old ones came just before. A clock that is slow shows by mess
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocppscope.analysis.happenings import Happening
+from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.state.stamps import instant
 from ocppscope.model import Side
 
@@ -77,8 +77,8 @@ class Clock:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.station: deque[Reading] = deque(maxlen=MAX_READINGS)
-        self.csms: deque[Reading] = deque(maxlen=MAX_READINGS)  # currentTime of Boot and Heartbeat answers
+        self.station: Latest[Reading] = Latest(MAX_READINGS)
+        self.csms: Latest[Reading] = Latest(MAX_READINGS)  # currentTime of Boot and Heartbeat answers
         self.synced_ns: int | None = None  # when the CSMS last told the time
         self.skew_ns: int | None = None  # the station's, the median of recent readings; None of too few
         self.doubtful: Reading | None = None  # one that is late by itself, or shows a slow clock
@@ -256,6 +256,6 @@ def _has_a_queue(x: Exchange, stamp: int) -> bool:
     return any(x.asked_ns - one.asked_ns > STALLED_NS for one in link.outstanding[Side.STATION].values())
 
 
-def _median(readings: deque[Reading]) -> int:
+def _median(readings: Latest[Reading]) -> int:
     recent = sorted(readings[at].skew_ns for at in range(-min(RECENT, len(readings)), 0))
     return recent[len(recent) // 2]

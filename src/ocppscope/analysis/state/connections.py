@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +23,7 @@ from ocppscope.analysis.happenings import (
     answered,
     asked,
 )
+from ocppscope.analysis.latest import Latest
 from ocppscope.model import Side, Version
 from ocppscope.ocpp.versions import version_of
 
@@ -158,9 +158,9 @@ class Watch:
 
     def __init__(self) -> None:
         self.beat_ns: int | None = None
-        self.beat_gaps: deque[int] = deque(maxlen=MAX_GAPS)
+        self.beat_gaps: Latest[int] = Latest(MAX_GAPS)
         self.ping_ns: list[int | None] = [None, None]  # by sender
-        self.ping_gaps: tuple[deque[int], deque[int]] = deque(maxlen=MAX_GAPS), deque(maxlen=MAX_GAPS)
+        self.ping_gaps: tuple[Latest[int], Latest[int]] = Latest(MAX_GAPS), Latest(MAX_GAPS)
         self.close_ns: int | None = None  # the first Close frame
         self.odd_pong_ns: list[int | None] = [None, None]  # by sender: the last pong that echoes no ping that waits
         self.large: tuple[int, int, Side, str] | None = None  # time, bytes, sender, action of the last large message
@@ -173,11 +173,11 @@ class Connections:
 
     def __init__(self) -> None:
         self.count = 0  # ends, also those that are forgotten
-        self.ends: deque[End] = deque(maxlen=MAX_ENDS)  # oldest first
-        self.attempts: deque[Attempt] = deque(maxlen=MAX_ATTEMPTS)  # by time
-        self.overlaps: deque[Overlap] = deque(maxlen=MAX_OVERLAPS)
+        self.ends: Latest[End] = Latest(MAX_ENDS)  # oldest first
+        self.attempts: Latest[Attempt] = Latest(MAX_ATTEMPTS)  # by time
+        self.overlaps: Latest[Overlap] = Latest(MAX_OVERLAPS)
         self.watches: dict[int, Watch] = {}  # of open connections, by number
-        self.servers: deque[Endpoint] = deque(maxlen=MAX_PENDING)  # where it asked for upgrades
+        self.servers: Latest[Endpoint] = Latest(MAX_PENDING)  # where it asked for upgrades
         self.origin: Origin | None = None  # where its latest connection came from
         self.offered = Version.UNKNOWN  # the only one that its latest refused upgrade asked for
         self.reset_ns: int | None = None  # when a Reset was last accepted

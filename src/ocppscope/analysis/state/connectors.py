@@ -3,11 +3,11 @@ the CSMS took it out of operation (ChangeAvailability)."""
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.analysis.finding import Ref
 from ocppscope.analysis.happenings import StatusChanged
+from ocppscope.analysis.latest import Latest
 from ocppscope.model import Side
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Connector:
         self.reported_ns = 0  # when it was reported last
         self.error = ""  # 1.6 errorCode, "" or "NoError" if none
         self.info = ""
-        self.changes: deque[Change] = deque(maxlen=MAX_CHANGES)  # oldest first, repetitions included
+        self.changes: Latest[Change] = Latest(MAX_CHANGES)  # oldest first, repetitions included
 
     def report(self, change: Change) -> None:
         """Takes a status."""

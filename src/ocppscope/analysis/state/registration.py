@@ -6,12 +6,12 @@ since they explain what a station sends before it is accepted.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from ocppscope.analysis.happenings import Booted, asked
+from ocppscope.analysis.latest import Latest
 from ocppscope.model import Side
 from ocppscope.ocpp.lifecycle import RESULTS, TRIGGERED
 
@@ -78,7 +78,7 @@ class Registration:
         self.interval_ns: int | None = None  # of the latest answer: heartbeat interval if Accepted, else retry time
         self.accepted_ns: int | None = None  # when the latest boot was accepted; None after an unaccepted one
         self.booted_ns: int | None = None  # when the latest BootNotification was sent
-        self.boots: deque[Boot] = deque(maxlen=MAX_BOOTS)  # oldest first
+        self.boots: Latest[Boot] = Latest(MAX_BOOTS)  # oldest first
         self.pending: Exchange | None = None  # a BootNotification without an answer yet
         self.ordered = False  # whether the latest BootNotification is explained by what was before it
         self.triggered_ns: int | None = None  # when the CSMS last asked for a BootNotification

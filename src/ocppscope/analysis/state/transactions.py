@@ -10,7 +10,6 @@ phases `misnamed`, `hollow`, `tried`, `judged`, `foreign`), so that rules need n
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from ocppscope.analysis.happenings import (
     TransactionUpdated,
     TransactionUpdatedOddly,
 )
+from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.payload import Payload
 from ocppscope.analysis.state.metering import meter_values, samples_of
 from ocppscope.analysis.state.meters import Meter, MeterTracker
@@ -65,7 +65,7 @@ _AGAIN = frozenset({Outcome.RESENT, Outcome.REUSED_ID})
 NO_IDS = frozenset({"", "-1", "0"})
 """What 1.6 stations send where they have no transactionId (errata 3.18 allows -1)."""
 
-_NONE: deque[Any] = deque(maxlen=0)
+_NONE: Latest[Any] = Latest(0)
 _MEASURED = "meterValue", "transactionData"
 
 
@@ -86,7 +86,7 @@ class Transaction:
         self.link = link  # where it was last heard of
         self.tag = ""  # idTag or idToken that started it, its first characters
         self.start: Exchange | None = None  # the latest that said it; None: its start is not in the capture
-        self.starts: deque[Exchange] = deque(maxlen=MAX_STARTS)  # all that said it, oldest first
+        self.starts: Latest[Exchange] = Latest(MAX_STARTS)  # all that said it, oldest first
         self.started_ns: int | None = None
         self.start_stamp_ns: int | None = None
         self.meter_start: float | None = None  # Wh
@@ -103,7 +103,7 @@ class Transaction:
         self.missing: dict[int, None] = {}  # 2.x: seqNos that were skipped and did not come since
         self.missing_seqs = 0  # 2.x: how many
         self.step = ""  # 2.x: how the last event follows: "next", "gap", "late", "retry", "clash", "": unknown
-        self.recent: deque[Sign] = deque(maxlen=MAX_RECENT)  # 2.x
+        self.recent: Latest[Sign] = Latest(MAX_RECENT)  # 2.x
         self.evse_repeated: Exchange | None = None  # 2.x: the first event that says again what EVSE its start named
         self.offline = False  # 2.x: an event of it said so
         self.superseded = False  # another transaction began at its place while it was open
@@ -112,8 +112,8 @@ class Transaction:
         self.last_ns = 0  # last message about it
         self.samples = 0  # messages with meter samples
         self.meter = Meter()
-        self.energy: deque[tuple[int, float]] = deque(maxlen=MAX_READINGS)  # (stamp or arrival, Wh) of the register
-        self.power: deque[tuple[int, float]] = deque(maxlen=MAX_READINGS)  # (stamp or arrival, W), all phases
+        self.energy: Latest[tuple[int, float]] = Latest(MAX_READINGS)  # (stamp or arrival, Wh) of the register
+        self.power: Latest[tuple[int, float]] = Latest(MAX_READINGS)  # (stamp or arrival, W), all phases
 
     def forget_readings(self) -> None:
         """It is over, and so long ago that only what it was counts."""
@@ -163,10 +163,10 @@ class Transactions:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.latest: deque[Transaction] = deque(maxlen=MAX_TRANSACTIONS)  # oldest first, open or stopped
-        self.issued: deque[str] = deque(maxlen=MAX_TRANSACTIONS)  # 1.6 ids that the CSMS gave in this capture
-        self.remote_starts: deque[Exchange] = deque(maxlen=MAX_REMOTE)  # RemoteStart/RequestStart, as asked
-        self.remote_stops: deque[Exchange] = deque(maxlen=MAX_REMOTE)
+        self.latest: Latest[Transaction] = Latest(MAX_TRANSACTIONS)  # oldest first, open or stopped
+        self.issued: Latest[str] = Latest(MAX_TRANSACTIONS)  # 1.6 ids that the CSMS gave in this capture
+        self.remote_starts: Latest[Exchange] = Latest(MAX_REMOTE)  # RemoteStart/RequestStart, as asked
+        self.remote_stops: Latest[Exchange] = Latest(MAX_REMOTE)
         self.replayed_ns: int | None = None  # when an old message of a queue came last
         self.failing = False  # the last message about a transaction was not taken
         self.stamped: dict[int, Told] = {}  # by connector or EVSE: the message with the latest timestamp

@@ -1,0 +1,1 @@
+"""Fuzzing: hostile bytes into every reader, one small target a module. `docs/fuzzing.md` says how."""
