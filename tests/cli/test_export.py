@@ -65,6 +65,19 @@ def test_what_is_written_is_read_again(tmp_path, suffix):
     assert [json.loads(str(one["text"])) for one in now] == [json.loads(str(one["text"])) for one in was]
 
 
+@pytest.mark.parametrize("suffix", ["log", "jsonl", "ocpptrace", "pcapng"])
+def test_from_the_second_trip_on_nothing_changes(tmp_path, suffix):
+    """The first one may lose what the form cannot hold, such as packets in a log."""
+    source, written = str(CAPTURES / "several_stations.pcap"), []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / f"a.{suffix}"
+        assert run("export", source, "-o", str(path), "--show-secrets", "--no-findings").code == 0
+        written.append(path.read_bytes())
+        source = str(path)
+    assert written[1] == written[2]
+
+
 @pytest.mark.parametrize("suffix", ["log", "jsonl", "pcapng"])
 @pytest.mark.parametrize("name", ["slow_and_missing.pcap", "broken_silence.pcap", "malformed.pcap"])
 def test_a_redacted_capture_is_diagnosed_like_the_original(tmp_path, suffix, name):
