@@ -135,8 +135,8 @@ class _Reading:
         """The text with all that was put into it."""
         if not self._edits:
             return self.text
-        self._edits.sort()
-        return replaced(self.text, self._edits)
+        by_start = {edit[0]: edit for edit in sorted(self._edits, reverse=True)}  # a text may be a value and a name
+        return replaced(self.text, sorted(by_start.values()))
 
     def put(self, span: Span, said: str, before: str | None = None) -> None:
         """Replaces what a string token says."""

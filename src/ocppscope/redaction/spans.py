@@ -64,8 +64,9 @@ def spans(text: str) -> list[Span]:
             key = None
         elif first == ":":
             last = around.items[-1] if around.items else None
-            if key is None and last is not None and last.shape is Shape.TEXT and last.key is None:
-                key = around.items.pop()
+            if key is None and last is not None and last.shape is Shape.TEXT:
+                # a value that a stray colon makes a name of what follows is looked at as a value, too
+                key = around.items.pop() if last.key is None else Span(Shape.TEXT, last.start, last.end, None)
         elif first == ",":
             _leave_alone(around, key)
             key = None
