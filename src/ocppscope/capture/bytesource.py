@@ -10,6 +10,7 @@ import io
 import os
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -81,7 +82,9 @@ class RawSource:
                 return 0
             if self._growth is not None:
                 self._growth.idle()
-            self._stopped.wait(pause)  # at the end of a growing file, or a pipe that does not block
+            # At the end of a growing file, or a pipe that does not block. Not `Event.wait`: a Ctrl-C in there may
+            # leave its lock taken, and `stop` would wait for that for ever.
+            time.sleep(pause)
             pause = min(pause * 2, MAX_POLL_SECONDS)
         return 0
 
