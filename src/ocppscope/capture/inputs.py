@@ -8,18 +8,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO
 
 from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
 from ocppscope.capture.capturefile import CHUNK_BYTES
+from ocppscope.capture.closing import Closing
 from ocppscope.capture.logoptions import LogOptions
 from ocppscope.capture.pcapfile import STDIN, CaptureReader, open_captures
 from ocppscope.capture.sniff import MAGIC_BYTES, SNIFFED_BYTES, may_be_log
 from ocppscope.errors import CaptureError, UsageError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ocppscope.capture.entries import LogBlock
     from ocppscope.capture.logreader import LogReader
     from ocppscope.model import PacketBlock
@@ -92,7 +91,7 @@ def _log_reader() -> type[LogReader]:
     return LogReader
 
 
-class LateReader:
+class LateReader(Closing):
     """Reads one input of which the kind shows when it is read. A context manager, with the face of both readers."""
 
     def __init__(
@@ -172,13 +171,3 @@ class LateReader:
             self._reader.close()
         elif self._input is not None:
             self._input.close()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO
 
 from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
+from ocppscope.capture.closing import Closing
 from ocppscope.capture.dialects import detect
 from ocppscope.capture.dialects.clock import Zone
 from ocppscope.capture.dialects.context import Context, Sessions
@@ -26,8 +27,6 @@ from ocppscope.capture.sniff import SNIFFED_BYTES, no_log
 from ocppscope.errors import CaptureError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ocppscope.capture.dialects.context import LineReader
     from ocppscope.capture.dialects.detect import Choice
     from ocppscope.capture.logoptions import SenderOf
@@ -43,7 +42,7 @@ MAX_AT_ONCE = 64
 """Logs that may be open at a time; more that begin before these end are read after them."""
 
 
-class LogReader:
+class LogReader(Closing):
     """Reads one or more logs as one. A context manager, with the face of `CaptureReader`."""
 
     is_log = True
@@ -140,16 +139,6 @@ class LogReader:
         self.stop()
         for log in self._logs:
             log.end()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
 
 def _push(

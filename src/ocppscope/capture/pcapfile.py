@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from ocppscope.capture.annotations import Annotations
 from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
 from ocppscope.capture.capturefile import CHUNK_BYTES, FIRST_CHUNK_BYTES, CaptureFile
+from ocppscope.capture.closing import Closing
 from ocppscope.capture.merge import EARLIEST, Feed, merged
 from ocppscope.errors import UsageError
 from ocppscope.model import PacketBlock
@@ -62,12 +62,14 @@ def open_captures(
     return reader
 
 
-class CaptureReader:
+class CaptureReader(Closing):
     """Reads one or more captures as one. A context manager; made by `open_captures`.
 
     `notices` are sentences on what is wrong with the inputs, each once a kind and input; `secrets` are TLS key logs
     and `names` names of addresses from inside pcapng files. All three fill up as blocks are read, and are bounded.
     """
+
+    is_log = False
 
     def __init__(
         self,
@@ -83,8 +85,6 @@ class CaptureReader:
         self._growth = growth
         self._chunk = chunk_bytes
         self._origins = [_Origin(None if str(path) == STDIN else Path(path), stdin, self._stopped) for path in paths]
-
-    is_log = False
 
     @classmethod
     def of_opened(
@@ -157,16 +157,6 @@ class CaptureReader:
         self.stop()
         for origin in self._origins:
             origin.end()
-
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _feed(self, index: int, *, last: bool) -> Feed:
         origin = self._origins[index]

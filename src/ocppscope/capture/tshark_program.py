@@ -17,15 +17,15 @@ import time
 from contextlib import suppress
 from functools import cache
 from threading import Thread
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.capture import pcapngout
+from ocppscope.capture.closing import Closing
 from ocppscope.capture.pcapfile import STDIN, open_captures
 from ocppscope.errors import AccessError, CaptureError, OcppscopeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
     from typing import IO
 
     from ocppscope.capture.pcapfile import CaptureReader
@@ -97,7 +97,7 @@ def read_key_log(path: str) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a file with keys.") from None
 
 
-class Reading:
+class Reading(Closing):
     """A tshark that reads captures; `output` gives what it says as it comes. A context manager, for one use.
 
     With `own_settings` it has the user's settings of Wireshark, else none but those in `arguments`.
@@ -211,16 +211,6 @@ class Reading:
         self._reader.close()
         if self._settings is not None:
             self._settings.cleanup()
-
-    def __enter__(self) -> Self:
-        """Closed at the end of a `with` block."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes."""
-        self.close()
 
 
 def _environment(settings: str | None) -> dict[str, str]:

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.parameters import decoding, inputs, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.parameters import Reading, reading
 
 DIFFERENT = 1
 """The exit code of `--fail-on-difference` where there is one."""
@@ -34,13 +29,7 @@ DIFFERENT = 1
 @click.option("--station-b", default="", metavar="ID", help="sessions: the station of B.")
 @click.option("--show-secrets", is_flag=True, help="With html: show tags, serial numbers and addresses, too.")
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     mode: str | None,
     form: str,
     view: bool,
@@ -63,7 +52,7 @@ def command(
     from ocppscope.cli.comparing import CompareRequest, run_compare
     from ocppscope.errors import UsageError
 
-    named = inputs(captures, more)
+    named = read.inputs
     if len(named) != 2:
         raise UsageError(
             f"`compare` holds two captures against each other, and {len(named)} was named."
@@ -74,7 +63,7 @@ def command(
     if view and form != "text":
         raise UsageError("--view shows the comparison on the screen, which has no other format.", "Leave one out.")
     request = CompareRequest(
-        named[0], named[1], decoding(timeout, all_websockets, decode_as), form, color, quiet=quiet, full=full,
+        named[0], named[1], read.options(), form, read.color, quiet=read.quiet, full=full,
         mode=mode or "", stations=(station, station_b or station), show_secrets=show_secrets, view=view,
     )  # fmt: skip
     different = run_compare(request)

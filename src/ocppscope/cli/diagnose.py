@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.parameters import decoding, inputs, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.parameters import Reading, reading
 
 FOUND = 1
 """The exit code where something at or above `--fail-on` was found."""
@@ -45,13 +40,7 @@ FORMS = ("text", "json", "markdown", "html", "sarif")
     help="Where the capture was taken, if the TCP handshakes do not tell.",
 )  # fmt: skip
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     form: str,
     full: bool,
     fail_on: str | None,
@@ -74,7 +63,7 @@ def command(
     from ocppscope.cli.diagnosing import DiagnoseRequest, run_diagnose
 
     request = DiagnoseRequest(
-        inputs(captures, more), decoding(timeout, all_websockets, decode_as), form, color, quiet=quiet, full=full,
+        read.inputs, read.options(), form, read.color, quiet=read.quiet, full=full,
         only=only, disabled=disabled, limits=limits, vantage=vantage or "", show_secrets=show_secrets,
     )  # fmt: skip
     worst = run_diagnose(request)

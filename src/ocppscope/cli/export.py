@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.hiding import hiding
-from ocppscope.cli.parameters import decoding, filtering, inputs, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.hiding import Hidden, hiding
+from ocppscope.cli.parameters import Reading, filtering, reading
 
 FORMS = (
     "text", "markdown", "html", "jsonl", "csv", "parquet", "trace", "har", "mermaid", "svg", "pcapng",
@@ -34,25 +29,14 @@ FORMS = (
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 @click.option("--list", "listed", is_flag=True, help="List the forms and their suffixes.")
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     output: str,
     form: str | None,
     wanted: str,
     no_findings: bool,
     legs: bool,
-    show_secrets: bool,
+    hide: Hidden,
     redact: bool,
-    redact_key: str | None,
-    shift: int,
-    keep_equipment: bool,
-    keep_network: bool,
-    blank_free_text: bool,
     force: bool,
     listed: bool,
 ) -> None:
@@ -63,31 +47,21 @@ def command(
     -Y 'station == CP-1 and time >= "2026-11-22T10:00"', -Y 'row in {120..180}'.
     """
     from ocppscope.cli.exporting import ExportRequest, list_forms, run_export
-    from ocppscope.export.hidden import Hiding
 
-    del color
     if listed:
         list_forms()
         return
     run_export(
         ExportRequest(
-            inputs(captures, more),
-            decoding(timeout, all_websockets, decode_as),
+            read.inputs,
+            read.options(),
             output,
             form or "",
             wanted=wanted,
             findings=not no_findings,
             legs=legs,
-            hiding=Hiding(
-                show_secrets=show_secrets,
-                redact=redact,
-                key_file=redact_key or "",
-                shift_ns=shift,
-                equipment=not keep_equipment,
-                network=not keep_network,
-                free_text=blank_free_text,
-            ),
+            hiding=hide.hiding(redact=redact),
             replace=force,
-            quiet=quiet,
+            quiet=read.quiet,
         )
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ocppscope.export.hidden import Hiding
 
     _Parameter = click.ParamType[Any]
 else:
@@ -37,8 +40,42 @@ class ShiftType(_Parameter):
         return round(seconds * 1e9) * (-1 if found[1] == "-" else 1)
 
 
-def hiding(function: F) -> F:
-    """The options of every command that redacts."""
+class Hidden(NamedTuple):
+    """What the options of `hiding` say."""
+
+    show_secrets: bool
+    redact_key: str | None
+    shift: int  # ns
+    keep_equipment: bool
+    keep_network: bool
+    blank_free_text: bool
+
+    def hiding(self, *, redact: bool) -> Hiding:
+        """The same for whoever writes; `redact`: also what is not made to be shared."""
+        from ocppscope.export.hidden import Hiding  # noqa: PLC0415 - so that --help stays quick
+
+        return Hiding(
+            show_secrets=self.show_secrets,
+            redact=redact,
+            key_file=self.redact_key or "",
+            shift_ns=self.shift,
+            equipment=not self.keep_equipment,
+            network=not self.keep_network,
+            free_text=self.blank_free_text,
+        )
+
+
+def hiding(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that redacts; the command is given a `Hidden` as `hide`."""
+
+    @wraps(function)
+    def hide(*read: Any, **given: Any) -> Any:
+        return function(*read, hide=Hidden(*(given.pop(name) for name in Hidden._fields)), **given)
+
+    return _hiding_options(hide)
+
+
+def _hiding_options(function: F) -> F:
     for option in reversed(
         (
             click.option("--show-secrets", is_flag=True, help="Redact nothing: for your own eyes, not for sharing."),

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocppscope.cli.parameters import ClockType, decoding, filtering, inputs, reading
+from ocppscope.cli.parameters import ClockType, Reading, filtering, reading
 
 if TYPE_CHECKING:
-    from ocppscope.model import Version
     from ocppscope.render.times import ClockFormat
 
 
@@ -38,13 +37,7 @@ if TYPE_CHECKING:
     help="Decode in N processes; for large files.",
 )  # fmt: skip
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     form: str,
     full: bool,
     wanted: str,
@@ -67,12 +60,12 @@ def command(
 
     run_log(
         LogRequest(
-            inputs=inputs(captures, more),
-            options=decoding(timeout, all_websockets, decode_as, is_live=follow),
+            inputs=read.inputs,
+            options=read.options(is_live=follow),
             form=form,
-            color=color,
+            color=read.color,
             clock=clock,
-            quiet=quiet,
+            quiet=read.quiet,
             full=full,
             wanted=wanted,
             limit=count,

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from ocppscope.capture.bytesource import Growth
+from ocppscope.capture.capturefile import CHUNK_BYTES
 from ocppscope.capture.inputs import open_inputs
 from ocppscope.capture.logoptions import LogOptions
 from ocppscope.ocpp.versions import ACTIONS
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from ocppscope.options import Options
 
     Reader = CaptureReader | LogReader | LateReader
-
-CHUNK_BYTES = 1 << 21
 
 
 @cache

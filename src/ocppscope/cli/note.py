@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.parameters import decoding, filtering, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.parameters import Reading, filtering, reading
 
 
 @click.command("note")
@@ -21,13 +16,7 @@ if TYPE_CHECKING:
 @click.option("--mark", metavar="LETTER", help="Mark each message that passes the filter with this letter or name.")
 @click.option("--remove", is_flag=True, help="Take back the notes and marks of the messages that pass the filter.")
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     wanted: str,
     text: str | None,
     mark: str | None,
@@ -44,11 +33,10 @@ def command(
     """
     from ocppscope.cli.noting import NoteRequest, run_note
 
-    del color, quiet
     run_note(
         NoteRequest(
-            [*more, *captures],
-            decoding(timeout, all_websockets, decode_as),
+            read.named,
+            read.options(),
             wanted,
             text=text,
             mark=mark,

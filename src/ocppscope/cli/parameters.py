@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -171,8 +172,47 @@ def logged(function: F) -> F:
     return function
 
 
-def reading(function: F) -> F:
-    """The options of every command that reads captures or logs."""
+class Reading(NamedTuple):
+    """What the options of `reading` say."""
+
+    captures: tuple[str, ...]
+    more: tuple[str, ...]
+    decode_as: tuple[tuple[int, Version], ...]
+    timeout: int
+    all_websockets: bool
+    color: str
+    quiet: bool
+
+    @property
+    def named(self) -> list[str]:
+        """The inputs that were named either way."""
+        return [*self.more, *self.captures]
+
+    @property
+    def inputs(self) -> list[str]:
+        """The same; raises UsageError if there are none."""
+        from ocppscope.errors import UsageError
+
+        if not self.named:
+            raise UsageError("There is no capture to read.", "Name a file, or - for standard input.")
+        return self.named
+
+    def options(self, *, is_live: bool = False) -> Options:
+        """The engine's options."""
+        return decoding(self.timeout, self.all_websockets, self.decode_as, is_live=is_live)
+
+
+def reading(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that reads captures or logs; the command is given a `Reading` first."""
+
+    @wraps(function)
+    def read(**given: Any) -> Any:
+        return function(Reading(*(given.pop(name) for name in Reading._fields)), **given)
+
+    return _reading_options(read)
+
+
+def _reading_options(function: F) -> F:
     engine = click.option(
         "--tls-engine",
         type=click.Choice(("own", "tshark")),
@@ -234,16 +274,6 @@ def _continuations(ctx: click.Context, param: click.Parameter, started: str) -> 
     from ocppscope.query.complete import complete
 
     return [started[: one.start] + one.text for one in complete(started)]
-
-
-def inputs(captures: tuple[str, ...], more: tuple[str, ...]) -> list[str]:
-    """The captures that were named either way."""
-    from ocppscope.errors import UsageError
-
-    named = [*more, *captures]
-    if not named:
-        raise UsageError("There is no capture to read.", "Name a file, or - for standard input.")
-    return named
 
 
 def decoding(

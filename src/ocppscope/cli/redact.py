@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.hiding import hiding
-from ocppscope.cli.parameters import decoding, filtering, inputs, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.hiding import Hidden, hiding
+from ocppscope.cli.parameters import Reading, filtering, reading
 
 
 @click.command("redact")
@@ -22,21 +17,10 @@ if TYPE_CHECKING:
 @hiding
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     output: str,
     wanted: str,
-    show_secrets: bool,
-    redact_key: str | None,
-    shift: int,
-    keep_equipment: bool,
-    keep_network: bool,
-    blank_free_text: bool,
+    hide: Hidden,
     force: bool,
 ) -> None:
     """Write a capture or log again without secrets: it can be read and diagnosed as the original, and be shared.
@@ -47,27 +31,18 @@ def command(
     """
     from ocppscope.cli.exporting import ExportRequest, run_export
     from ocppscope.errors import UsageError
-    from ocppscope.export.hidden import Hiding
 
-    del color
-    if show_secrets:
+    if hide.show_secrets:
         raise UsageError("redact shows no secrets.", "`ocppscope export --show-secrets` does.")
     run_export(
         ExportRequest(
-            inputs(captures, more),
-            decoding(timeout, all_websockets, decode_as),
+            read.inputs,
+            read.options(),
             output,
             wanted=wanted,
             findings=False,
-            hiding=Hiding(
-                redact=True,
-                key_file=redact_key or "",
-                shift_ns=shift,
-                equipment=not keep_equipment,
-                network=not keep_network,
-                free_text=blank_free_text,
-            ),
+            hiding=hide.hiding(redact=True),
             replace=force,
-            quiet=quiet,
+            quiet=read.quiet,
         )
     )

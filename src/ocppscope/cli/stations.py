@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.parameters import decoding, filtering, inputs, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.parameters import Reading, filtering, reading
 
 
 @click.command("stations")
@@ -23,13 +18,7 @@ if TYPE_CHECKING:
     help="What to print: text for people, jsonl for programs.",
 )  # fmt: skip
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     wanted: str,
     handshake: bool,
     form: str,
@@ -44,11 +33,11 @@ def command(
 
     run_stations(
         StationsRequest(
-            inputs=inputs(captures, more),
-            options=decoding(timeout, all_websockets, decode_as),
+            inputs=read.inputs,
+            options=read.options(),
             form=form,
-            color=color,
-            quiet=quiet,
+            color=read.color,
+            quiet=read.quiet,
             handshake=handshake,
             wanted=wanted,
         )

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from ocppscope.cli.parameters import decoding, inputs, reading
-
-if TYPE_CHECKING:
-    from ocppscope.model import Version
+from ocppscope.cli.parameters import Reading, reading
 
 
 @click.command("timing")
@@ -32,13 +27,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--markdown", is_flag=True, help="The definitions of all figures, for documents; reads no capture.")
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     form: str,
     by: str,
     station: str,
@@ -60,7 +49,7 @@ def command(
 
     run_timing(
         TimingRequest(
-            inputs(captures, more), decoding(timeout, all_websockets, decode_as), form, color, quiet=quiet, by=by,
+            read.inputs, read.options(), form, read.color, quiet=read.quiet, by=by,
             station=station, full=full, vantage=vantage or "",
         )
     )  # fmt: skip

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ocppscope.cli.parameters import ClockType, decoding, filtering, inputs, reading
+from ocppscope.cli.parameters import ClockType, Reading, filtering, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ocppscope.model import Version
     from ocppscope.render.times import ClockFormat
 
 
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="With --serve; 0: any.")
 @click.option("--token", metavar="TEXT", help="With --serve: the token of the address, instead of a random one.")
 def command(
-    captures: tuple[str, ...],
-    more: tuple[str, ...],
-    decode_as: tuple[tuple[int, Version], ...],
-    timeout: int,
-    all_websockets: bool,
-    color: str,
-    quiet: bool,
+    read: Reading,
     wanted: str,
     clock: ClockFormat | None,
     theme: str | None,
@@ -52,11 +45,10 @@ def command(
 
     The screen is there at once and fills while the captures are read. The key ? lists all keys.
     """
-    del quiet
     from ocppscope.cli.screens import ViewRequest, run_served, run_view
 
-    options = decoding(timeout, all_websockets, decode_as)
-    request = ViewRequest(inputs(captures, more), options, color, wanted, clock, theme)
+    options = read.options()
+    request = ViewRequest(read.inputs, options, read.color, wanted, clock, theme)
     if serve:
         run_served(request, list(arguments(request)), host, port, token)
     else:
