@@ -25,10 +25,8 @@ UPDATE = bool(os.environ.get("OCPPSCOPE_UPDATE_GOLDENS"))
 
 PATIENCE_S = 120.0
 """How long one command may take on a busy machine."""
-PROGRAM = (
-    [os.environ["OCPPSCOPE_PROGRAM"]] if "OCPPSCOPE_PROGRAM" in os.environ else [sys.executable, "-m", "ocppscope"]
-)
-"""What runs as `ocppscope`: an installed one that is to be tried, else this Python's."""
+PROGRAM = (sys.executable, "-m", "ocppscope")
+"""What runs as `ocppscope`, unless an installed one is to be tried."""
 WIDTH = 130
 """Characters of a line in a page, when it is written."""
 MORE = "…"
@@ -60,12 +58,12 @@ def _example(part: str) -> Example:
 class Place:
     """A directory with the captures, in which commands run as a user's would."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, program: Sequence[str] = PROGRAM) -> None:
         self.directory = directory
         (directory / "bin").mkdir()
-        program = directory / "bin" / "ocppscope"
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
-        program.chmod(0o755)
+        called = directory / "bin" / "ocppscope"
+        called.write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
+        called.chmod(0o755)
         for name in ("captures", "docs/samples"):
             for path in (ROOT / name).rglob("*"):
                 self._link(path)
@@ -94,6 +92,25 @@ class Place:
         kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PYTHONPATH") if name in os.environ}
         path = f"{self.directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
         return kept | {"PATH": path, "HOME": str(self.directory), "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
+
+
+def wrong(page: str, place: Place) -> Iterator[str]:
+    """The commands of a page's text that do something else there, with what they do."""
+    for example in examples(page):
+        code, output = place.run(example.command)
+        if not holds(example, code, output):
+            yield told(example, code, output)
+
+
+def holds(example: Example, code: int, output: str) -> bool:
+    """Whether a command did what its page says. One that only finds something amiss exits with 1."""
+    if not example.expected:
+        return code == 0
+    return code in (0, 1) and same(example.expected, printed(output))
+
+
+def told(example: Example, code: int, output: str) -> str:
+    return f"$ {example.command}\n{output}(exit code {code})"
 
 
 def same(expected: Sequence[str], lines: Sequence[str]) -> bool:

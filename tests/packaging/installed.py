@@ -18,10 +18,15 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "docs"))
+from support_examples import DOCS, Place, wrong  # noqa: E402 - found by the path above
+
 CAPTURES = ROOT / "captures"
 CAPTURE = CAPTURES / "remote_start_stop.pcap"
 DEADLINE = 1200
 PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
+FIRST_PAGES = (DOCS / "start.md", DOCS / "tutorial.md")
+"""What a user reads first: every command of it does what the page says, with the installed program."""
 NEVER = (".venv", "node_modules", "__pycache__", "/.git/", "/bench/data/")
 SHARED = (
     "share/man/man1/ocppscope.1",
@@ -93,6 +98,15 @@ def check(programs: Path, place: Path, version: str) -> None:
         assert (programs.parent / name).is_file(), f"{name} was not installed"
 
 
+def read_along(programs: Path, place: Path) -> None:
+    """The first pages, from their first command to the last, each in a place of its own."""
+    for page in FIRST_PAGES:
+        (place / page.stem).mkdir()
+        amiss = list(wrong(page.read_text(), Place(place / page.stem, [str(programs / "ocppscope")])))
+        if amiss:
+            sys.exit(f"{page.name}, as installed:\n" + "\n\n".join(amiss))
+
+
 def main(pythons: list[str]) -> None:
     """Both packages on each interpreter."""
     with tempfile.TemporaryDirectory(prefix="ocppscope-packages-") as directory:
@@ -105,8 +119,12 @@ def main(pythons: list[str]) -> None:
                 place = out / f"{label}-{package.suffix[1:]}"
                 place.mkdir()
                 (place / "work").mkdir()
-                check(install(python, package, place / "venv"), place / "work", version)
-                print(f"Python {label}: {package.name} installs and runs", flush=True)
+                programs = install(python, package, place / "venv")
+                check(programs, place / "work", version)
+                read_along(programs, place / "work")
+                print(
+                    f"Python {label}: {package.name} installs and runs, and does what the first pages say", flush=True
+                )
 
 
 if __name__ == "__main__":
