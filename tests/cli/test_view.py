@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -194,16 +195,24 @@ def test_serving_refuses_what_cannot_be_read(tmp_path):
 # --- in a real terminal --------------------------------------------------------------------------------------------
 
 
-def seen_on_a_terminal(words: list[str], wanted: bytes, stdin: bytes | None = None) -> bytes:
-    """Runs the command on a terminal until it shows something, then leaves it with q."""
+def on_a_terminal(
+    words: list[str], *, piped: bool = False, deaf: bool = False
+) -> tuple[int, subprocess.Popen[bytes]]:
+    """The command on a terminal of its own, and our end of that. One that is `deaf` does not hear when we hang up."""
     parent, child = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "ocppscope", *words], env=environment, start_new_session=True,
-        stdin=subprocess.PIPE if stdin is not None else child, stdout=child, stderr=child,
-        preexec_fn=lambda: _controlling(child),  # noqa: PLW1509 - no thread of ours runs by now
+        [sys.executable, "-m", "ocppscope", *words], env=environment,
+        start_new_session=True, stdin=subprocess.PIPE if piped else child, stdout=child, stderr=child,
+        preexec_fn=lambda: _controlling(child, deaf=deaf),  # noqa: PLW1509 - no thread of ours runs by now
     )  # fmt: skip
     os.close(child)
+    return parent, process
+
+
+def seen_on_a_terminal(words: list[str], wanted: bytes, stdin: bytes | None = None) -> bytes:
+    """Runs the command on a terminal until it shows something, then leaves it with q."""
+    parent, process = on_a_terminal(words, piped=stdin is not None)
     if stdin is not None:
         process.stdin.write(stdin)
         process.stdin.close()
@@ -220,10 +229,11 @@ def seen_on_a_terminal(words: list[str], wanted: bytes, stdin: bytes | None = No
     return seen
 
 
-def _controlling(terminal: int) -> None:
+def _controlling(terminal: int, *, deaf: bool) -> None:
     import fcntl
     import termios
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if deaf else signal.SIG_DFL)
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
@@ -243,3 +253,16 @@ def test_the_screens_open_on_a_terminal():
 def test_a_capture_on_stdin_leaves_the_keys_to_the_terminal():
     seen = seen_on_a_terminal(["-"], b"BootNotification", PLAIN.read_bytes())
     assert b"[Messages]" in seen
+
+
+SCREENS = {"view": [str(PLAIN)], "compare": ["compare", "--view", str(PLAIN), str(PLAIN)]}
+
+
+@pytest.mark.parametrize("words", SCREENS.values(), ids=SCREENS)
+def test_the_screens_end_with_their_terminal_though_no_signal_says_so(words):
+    parent, process = on_a_terminal(words, deaf=True)
+    seen, end = b"", time.monotonic() + 60
+    while b"BootNotification" not in seen and time.monotonic() < end:
+        seen += _some(parent)
+    os.close(parent)
+    assert process.wait(30) == 128 + signal.SIGHUP

@@ -1,7 +1,7 @@
 """The sniffer's own process: packets of an interface into files, until it is told to stop or its parent is gone.
 
 Started as `python -m ocppscope.capture.live_child REQUEST` (JSON). On stdin the parent says "stop", or is gone;
-stdout takes reports, a line each. SIGINT is for the parent. Nothing is decoded here.
+stdout takes reports, a line each. What a terminal sends is for the parent. Nothing is decoded here.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ocppscope.capture.live_programs import ProgramSource
 from ocppscope.capture.live_records import Piece
 from ocppscope.capture.live_request import SCAPY, STOP, Report, as_line, failed, from_argument
 from ocppscope.errors import OcppscopeError
+from ocppscope.signals import leave_to_parent
 
 if TYPE_CHECKING:
     from ocppscope.capture.live_request import LiveRequest
@@ -253,7 +254,7 @@ def _application() -> str:
 
 def main() -> None:
     """Runs the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()
     try:
         child = Child(from_argument(sys.argv[1]))
     except OcppscopeError as error:

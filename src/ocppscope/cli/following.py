@@ -23,6 +23,7 @@ from ocppscope.engine import Engine
 from ocppscope.ocpp.schemas import prepare
 from ocppscope.render.textlog import TextFormat
 from ocppscope.render.wiretext import visible
+from ocppscope.signals import endings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 ONE_LEG = 'not leg or finding == "proxy-interfered"'
 """What the screens show of an active proxy, whose recording has both sides: each message once, and what was done."""
 MAX_SENTENCES = 10_000
-"""Sentences that are printed; further ones are not."""
+"""Sentences that are printed; that there are further ones is the last."""
+FULL = "there is more to say than is said here; further notes are not shown"
 BLOCK_BYTES = 1 << 18
 """Bytes that are decoded at once, at most."""
 
@@ -92,6 +94,7 @@ def _print(request: Follow) -> None:
         legs=wanted.legs,
         count=wanted.limit,
     )
+    log.forgets = True
     engine, told = Engine(wanted.options), _Told(quiet=wanted.quiet)
     feed.begin()
     writer.add(log.form.header())
@@ -124,14 +127,14 @@ def _idle(feed: RecorderFeed, told: _Told, engine: Engine, log: Log, writer: Wri
 
 @contextmanager
 def _stopping(feed: RecorderFeed) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM ends the recording, and what it wrote is still shown; the next one ends us."""
+    """The first Ctrl-C (or its like) ends the recording, and what it wrote is still shown; the next one ends us."""
 
     def stop(number: int, frame: object) -> None:
         del frame
         signal.signal(number, before[number])
         feed.stop()
 
-    before: dict[int, Any] = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in endings()}
     try:
         yield
     finally:
@@ -149,7 +152,9 @@ class _Told:
     def tell(self, feed: RecorderFeed) -> None:
         """Says what is new."""
         for sentence in feed.notices:
-            if sentence not in self._said and not self._quiet and len(self._said) < MAX_SENTENCES:
-                sys.stderr.write(f"note: {visible(sentence, 500)}\n")
-            if len(self._said) < MAX_SENTENCES:
-                self._said.add(sentence)
+            if sentence in self._said or len(self._said) > MAX_SENTENCES:
+                continue
+            self._said.add(sentence)
+            if not self._quiet:
+                full = len(self._said) > MAX_SENTENCES
+                sys.stderr.write(f"note: {FULL if full else visible(sentence, 500)}\n")

@@ -16,7 +16,6 @@ import os
 import re
 import secrets
 import shlex
-import signal
 import socket
 import sys
 from contextlib import suppress
@@ -30,6 +29,7 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from ocppscope.errors import UsageError
+from ocppscope.signals import endings
 from ocppscope.tui import serve_page
 
 if TYPE_CHECKING:
@@ -387,7 +387,7 @@ def _tell(host: str, port: int, token: str) -> None:
 async def _until_interrupted() -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in endings():
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
