@@ -10,7 +10,7 @@ import pytest
 from support_scope import Driver, ScopeSession, drive, recorded
 
 from ocppscope.tui import actions, outside
-from ocppscope.tui.actions import ACTIONS, MESSAGES, PROXY, VIEWS
+from ocppscope.tui.actions import ACTIONS, FINDINGS, MESSAGES, PROXY, TIMING, TRANSACTIONS, VIEWS
 from ocppscope.tui.save_screen import SaveScreen
 from ocppscope.tui.screens import ColumnsScreen, DiffScreen, HelpScreen, NoticesScreen
 from ocppscope.tui.settings import Settings
@@ -135,6 +135,11 @@ async def _switch_focus(d: Driver) -> None:
     assert d.scope.detail.list.cursor == 1
     await d.press("shift+tab")
     assert d.scope.messages.list.has_focus
+    for without_details in (FINDINGS, TIMING, TRANSACTIONS):
+        d.scope.show_tab(without_details)
+        for key in ("tab", "shift+tab"):
+            await d.press(key)
+            assert d.scope.target.has_focus
 
 
 @script("back")

@@ -15,6 +15,7 @@ from ocppscope.model import Problem
 from ocppscope.problems import PROBLEMS
 from ocppscope.query.filter import compile_filter
 from ocppscope.render import styled
+from ocppscope.store.store import Store
 from ocppscope.tui import columns, outside, pages, settings
 from ocppscope.tui.columns import COLUMNS, DEFAULT, SUMMARY, layout, shortened
 from ocppscope.tui.commands import Command, interpret
@@ -22,6 +23,7 @@ from ocppscope.tui.filtering import Filtering
 from ocppscope.tui.seek import among, exchange, on_pieces, seek
 from ocppscope.tui.severity import ERROR, NOTHING, WARNING, WARNINGS, Severities, of_problems
 from ocppscope.tui.suggest import MAX_HISTORY, History, put, suggestions, verdict
+from store.support_store import call, result
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +108,26 @@ def test_filtering_reports_what_passes(session):
         assert found.serial == serial
         assert found.rows.tolist() == np.flatnonzero(wanted.mask(session.store)).tolist()
     work.stop()
+
+
+def test_filtering_forgets_rows_that_are_gone():
+    """However many rows there have been: what it found are rows that are kept, and so is what it keeps in mind."""
+    reports: queue.Queue = queue.Queue()
+    wanted = compile_filter("kind == CALL")
+    with Store(retain=100, chunk_rows=50) as store:
+        work = Filtering(store, reports.put)
+        work.run(wanted)
+        for _ in range(30):
+            store.take([call(len(store) + n) for n in range(40)])
+            store.take([result(len(store), len(store) - 1)])
+            work.grown(finished=False)
+            found = last_of(reports)
+            while found.looked < len(store):
+                found = last_of(reports)
+            assert found.rows.tolist() == np.flatnonzero(wanted.mask(store)).tolist()
+        assert store.first > 1000
+        assert len(work._mask) < 1000
+        work.stop()
 
 
 def test_a_filter_that_fails_is_said_to(session, monkeypatch):

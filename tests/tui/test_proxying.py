@@ -229,7 +229,7 @@ def test_a_decision_in_the_queue(key, order):
         assert queue.count == len(steering.waiting)
         assert "sent on" in d.text or "dropped" in d.text
         if steering.waiting:
-            assert queue.current.held == 3, "the next one is under the cursor"
+            assert queue.item.held == 3, "the next one is under the cursor"
         await d.press("a", "a", "a", "a")
         assert queue.count == 0
         await d.press("escape")
@@ -245,7 +245,7 @@ def test_the_queue_grows_and_says_whose_time_is_up():
         await d.press(act("show_held"), "j")
         steering.waiting = [held(2, station="CP-2"), held(3)]
         await d.pilot.pause(0.7)
-        assert d.scope.screen.queue.current.held == 2, "the cursor stays on its message"
+        assert d.scope.screen.queue.item.held == 2, "the cursor stays on its message"
         assert d.scope.screen.queue.count == 2
         assert "CP-1 → Authorize was sent on as it was: its time was up." in d.text
         steering.waiting = []

@@ -175,9 +175,9 @@ def test_one_page_after_the_other():
         view.do_next_transaction(None)
         assert view.shown == 3  # the first in the list: its start was not seen
         view.do_next_transaction(2)
-        assert view.shown == view.list.pages[2].number
+        assert view.shown == view.list.items[2].number
         view.do_previous_transaction(None)
-        assert view.shown == view.list.pages[1].number
+        assert view.shown == view.list.items[1].number
 
     tab(check, pages(*(several()[at] for at in (3, 0, 1, 2))))
 
@@ -185,12 +185,12 @@ def test_one_page_after_the_other():
 def test_sorting_keeps_the_cursor_on_its_transaction():
     async def check(host, pilot):
         view = host.view
-        before = view.list.page_chosen.number
+        before = view.list.item.number
         for name in [*list(table.ORDERS)[1:], "start"]:
             assert view.do_sort_transactions(None) == f"Sorted by {name}."
-            assert view.list.page_chosen.number == before
+            assert view.list.item.number == before
         assert "the other way round" in view.do_reverse_transactions(None)
-        assert view.list.page_chosen.number == before
+        assert view.list.item.number == before
 
     tab(check)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
+from ocppscope.render.palette import COLOURED, PLAIN
+
 if TYPE_CHECKING:
     from io import TextIOWrapper
     from typing import TextIO
+
+    from ocppscope.render.palette import Palette
 
 BATCH_LINES = 512
 """Lines that are gathered before they are written, unless somebody watches."""
@@ -85,6 +90,11 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._visible = False
+
+
+def palette_of(choice: str) -> Palette:
+    """How standard output is coloured; `choice` as for `wants_colour`."""
+    return COLOURED if wants_colour(choice, sys.stdout, dict(os.environ)) else PLAIN
 
 
 def wants_colour(choice: str, stream: TextIO | TextIOWrapper, environment: dict[str, str]) -> bool:

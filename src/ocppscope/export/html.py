@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from ocppscope.export.evidence import Row
 from ocppscope.export.hidden import RedactedEvidence
 from ocppscope.export.page import overview, rows
-from ocppscope.export.page.assets import embedded, policy, script, style, template
+from ocppscope.export.page.assets import MAX_TITLE, body, embedded, script, style
+from ocppscope.render.html import head
+from ocppscope.render.wiretext import visible
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -34,7 +36,7 @@ BLOCK_LINES = 2000
 
 def write(evidence: Evidence, out: BinaryIO, job: Job) -> None:
     """See `export.registry.FormModule`."""
-    _put(out, template("head.html").render(title=evidence.title, policy=policy(), style=style()))
+    _put(out, head(f"{visible(evidence.title, MAX_TITLE)} · ocppscope", style(), script()))
     blocks = _Blocks(out)
     held = _Held(evidence, blocks)
     for item in job.through(evidence.items()):
@@ -45,7 +47,7 @@ def write(evidence: Evidence, out: BinaryIO, job: Job) -> None:
         evidence.title, evidence.captures, evidence.report, known, tally,
         redacted=isinstance(evidence, RedactedEvidence),
     )  # fmt: skip
-    _put(out, template("body.html").render(values))
+    _put(out, body().render(values))
     data = embedded(overview.script_data(known, tally))
     _put(out, f'<script type="application/json" id="meta">{data}</script>\n')
     _put(out, f"<script>{script()}</script>\n</body>\n</html>\n")

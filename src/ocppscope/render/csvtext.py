@@ -70,6 +70,10 @@ class CsvFormat:
         """Learns the station and version of its rows."""
         self._starts[connection.number] = _start(known(connection))
 
+    def forget(self, connection: int) -> None:
+        """See `LogFormat`."""
+        self._starts.pop(connection, None)
+
     def message(self, message: Message) -> str:
         """All cells but the first two."""
         return self._body(message, _text_cell(message.text))

@@ -44,6 +44,9 @@ class LogFormat(Protocol):
     def seen(self, connection: Connection) -> None:
         """A connection was found, or more is known of it."""
 
+    def forget(self, connection: int) -> None:
+        """Lines of a connection that is over will hardly come any more: nothing of it need be kept."""
+
     def message(self, message: Message) -> str:
         """The body of a message's line."""
 

@@ -318,6 +318,10 @@ class JsonlFormat:
         """Learns the station and version of its lines."""
         self._known[connection.number] = known(connection)
 
+    def forget(self, connection: int) -> None:
+        """See `LogFormat`."""
+        self._known.pop(connection, None)
+
     def message(self, message: Message) -> str:
         """All of it."""
         return _body(MessageRow(*_values(message, self._known.get(message.connection, UNKNOWN))))

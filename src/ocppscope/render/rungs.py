@@ -19,6 +19,7 @@ from ocppscope.model import (
     StreamGap,
     TlsConnection,
 )
+from ocppscope.plural import counted
 from ocppscope.render import eventlines, summary, times
 from ocppscope.render.lanes import BROKEN, DASHED, DOUBLE, NONE, SOLID, Arrow
 from ocppscope.render.styled import Style
@@ -195,9 +196,9 @@ def quiet(heartbeats: int, pings: int, lasted_ns: int, slowest_ns: int, station:
     """A run of heartbeats and pings, all of one station where that is named."""
     words = []
     if heartbeats:
-        words.append("1 heartbeat" if heartbeats == 1 else f"{heartbeats:,} heartbeats")
+        words.append(counted(heartbeats, "heartbeat"))
     if pings:
-        words.append("1 ping" if pings == 1 else f"{pings:,} pings")
+        words.append(counted(pings, "ping"))
     whose = f" of {station}" if station else ""
     name = f"{', '.join(words) or 'heartbeats and pings'}{whose} in {times.span(lasted_ns)}"
     slowest = f"slowest answer {times.span(slowest_ns)}" if slowest_ns and heartbeats > 1 else ""

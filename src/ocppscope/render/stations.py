@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ocppscope.model import ConnectionClosed, ConnectionOpened, ControlFrame, Kind, Message, TlsConnection
+from ocppscope.plural import counted
 from ocppscope.render import eventlines, handshake, jsonl, summary, times, tls
 from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.wiretext import clip, columns, pad, visible
@@ -210,7 +211,7 @@ def _connection_lines(entry: Entry, palette: Palette, width: int) -> Iterator[st
         words.append(f"{entry.passed:,} pass the filter")
     problems = entry.problems + len(connection.problems)
     if problems:
-        words.append("1 problem" if problems == 1 else f"{problems:,} problems")
+        words.append(counted(problems, "problem"))
     if connection.leg_of is not None:
         words.append(f"repeats #{connection.leg_of} on another leg")
     colour = palette.bad if refused else palette.odd if problems else ""

@@ -126,6 +126,11 @@ class TextFormat:
         name = clip(visible(connection.station, MAX_STATION), self.columns.station_most)
         self._stations[connection.number] = pad(name, self.columns.station)
 
+    def forget(self, connection: int) -> None:
+        """See `LogFormat`."""
+        for kept in (self._known, self._stations, self.unanswered, self.told):
+            kept.pop(connection, None)
+
     def station(self, number: int) -> str:
         """The station column."""
         return self._stations.get(number) or " " * self.columns.station

@@ -25,6 +25,7 @@ from ocppscope.tui.events import FilterWanted, FindingWanted, RowChosen, RowOpen
 from ocppscope.tui.filterbar import FilterBar
 from ocppscope.tui.finding import FilterAdvanced, Finding, SearchEnded
 from ocppscope.tui.findings import FindingsView
+from ocppscope.tui.hangup import end_with_terminal
 from ocppscope.tui.ladder import LadderView
 from ocppscope.tui.marking import Marking
 from ocppscope.tui.messages import MessagesView
@@ -166,8 +167,7 @@ class Scope(App[None]):
         """The list that keys move: of the details where these have the focus."""
         if self.in_detail:
             return self.detail.list
-        view = self.show
-        found: VirtualList = getattr(view, "target", view)
+        found: VirtualList = self.show.target
         return found
 
     @property
@@ -194,6 +194,7 @@ class Scope(App[None]):
             self.set_interval(LIVE_EVERY, self._tell)
         self.proxying.begin()
         self._tell()
+        end_with_terminal()
 
     def on_unmount(self) -> None:
         """Ends every thread."""
@@ -282,8 +283,7 @@ class Scope(App[None]):
 
     def focus_view(self) -> None:
         """The view that is shown has the keys."""
-        view = self.show
-        getattr(view, "target", view).focus()
+        self.show.target.focus()
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -418,9 +418,26 @@ class Scope(App[None]):
 
     def action_press(self, number: int) -> None:
         """A key of the table."""
-        action = actions.for_key(self.keys, self._pressed[number], self.view)
+        self._press(self._pressed[number])
+
+    def action_focus_next(self) -> None:
+        """Tab, which Textual binds where ours comes too late."""
+        if len(self.screen_stack) > 1:
+            super().action_focus_next()
+        else:
+            self._press("tab")
+
+    def action_focus_previous(self) -> None:
+        """Likewise."""
+        if len(self.screen_stack) > 1:
+            super().action_focus_previous()
+        else:
+            self._press("shift+tab")
+
+    def _press(self, key: str) -> None:
+        action = actions.for_key(self.keys, key, self.view)
         if action is None:
-            self.say(f"{actions.shown_key(self._pressed[number])} does nothing in this tab.")
+            self.say(f"{actions.shown_key(key)} does nothing in this tab.")
         else:
             self.perform(action.id)
 
@@ -459,6 +476,7 @@ class Scope(App[None]):
             new=None if self._paused_at is None else len(store) - self._paused_at,
             unseen=self._unseen(progress.notices),
             is_brief=self.session.steering is not None,
+            unkept=store.unkept(),
         )
         self._status.say(status_line(status, width))
         active = not self.proxying.is_passive

@@ -96,6 +96,7 @@ class Status(NamedTuple):
     new: int | None = None  # rows that came since the screen stands still; None: it does not
     unseen: int = 0  # notices that nobody has looked at
     is_brief: bool = False  # another line says how the recording goes
+    unkept: tuple[str, ...] = ()  # what the store had no room for, `3 connections`
 
 
 def status_line(status: Status, width: int) -> Line:
@@ -118,6 +119,8 @@ def status_line(status: Status, width: int) -> Line:
     parts.append((Span(_reading(status), Style.GOOD),))
     if status.evicted:
         parts.append((Span(f"{status.evicted:,} older rows are gone", Style.WARNING),))
+    if status.unkept:
+        parts.append((Span(f"! not kept: {', '.join(status.unkept)}", Style.WARNING),))
     if status.lost:
         parts.append((Span(f"! {status.lost:,} bytes missing in the capture", Style.WARNING),))
     if status.progress.trouble:

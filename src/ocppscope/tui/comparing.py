@@ -23,6 +23,8 @@ from ocppscope.render.compare.text import side_by_side
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.wiretext import visible
 from ocppscope.store.places import GoneError
+from ocppscope.tui.hangup import end_with_terminal
+from ocppscope.tui.listkeys import LIST_KEYS, ListKeys
 from ocppscope.tui.safety import ControlFilter
 from ocppscope.tui.screens import Lines as FixedLines
 from ocppscope.tui.screens import ListScreen, Title
@@ -161,7 +163,7 @@ class DifferencesScreen(ListScreen):
         self.action_choose()
 
 
-class Comparing(App[None]):
+class Comparing(ListKeys, App[None]):
     """Both ladders of a comparison."""
 
     CSS = f"""
@@ -173,12 +175,7 @@ class Comparing(App[None]):
     TITLE = "ocppscope compare"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,escape,ctrl+c", "quit", show=False, priority=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown,space", "page(1)", show=False),
-        Binding("ctrl+u,pageup", "page(-1)", show=False),
-        Binding("g,home", "end(0)", show=False),
-        Binding("G,end", "end(1)", show=False),
+        *LIST_KEYS,
         Binding("n", "jump(1)", show=False),
         Binding("N", "jump(-1)", show=False),
         Binding("d", "differences", show=False),
@@ -217,6 +214,7 @@ class Comparing(App[None]):
         self.ladders.focus()
         first = next((one.at for one in self.report.differences if one.at >= 0), 0)
         self.call_after_refresh(self._go, first)
+        end_with_terminal()
 
     def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
         """What stands below follows."""
@@ -230,20 +228,9 @@ class Comparing(App[None]):
     # --- keys -----------------------------------------------------------------------------------------------------
 
     @property
-    def _target(self) -> VirtualList:
+    def target(self) -> VirtualList:
+        """The ladders, or what stands below them."""
         return self.below if self.below.has_focus else self.ladders
-
-    def action_move(self, lines: int) -> None:
-        """Down or up."""
-        self._target.move_by(lines)
-
-    def action_page(self, pages: int) -> None:
-        """A page down or up."""
-        self._target.move_by(pages * self._target.page)
-
-    def action_end(self, last: int) -> None:
-        """To the first or last line."""
-        self._target.move_by(self._target.count if last else -self._target.count)
 
     def action_jump(self, step: int) -> None:
         """To the next or the previous difference."""

@@ -22,8 +22,6 @@ from ocppscope.tui.writing import DraftArea, verdict_lines
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
-    from textual.timer import Timer
-    from textual.widgets import TextArea
 
     from ocppscope.control import Held
     from ocppscope.tui.drafts import Verdict
@@ -31,8 +29,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the clock."""
-JUDGE_AFTER = 0.15
-"""Seconds for which nothing is typed before the text is judged."""
 
 
 class Editor(ModalScreen[str | None]):
@@ -56,7 +52,6 @@ class Editor(ModalScreen[str | None]):
         self.countdown, self.below, self.foot = OneLine(), Below(), OneLine()
         self.is_gone = False
         self._asked: str | None = None
-        self._timer: Timer | None = None
         self._setting = Setting(_version(held.version), held.side, held.action or None)
 
     def compose(self) -> ComposeResult:
@@ -100,12 +95,10 @@ class Editor(ModalScreen[str | None]):
 
     # --- the text ---------------------------------------------------------------------------------------------------
 
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+    def on_draft_area_rested(self, event: DraftArea.Rested) -> None:
         """Judged once nothing more is typed."""
         event.stop()
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(JUDGE_AFTER, self.judge)
+        self.judge()
 
     def judge(self) -> Verdict:
         """What is wrong with the text?"""

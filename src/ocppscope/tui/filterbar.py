@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from ocppscope.render import styled
 from ocppscope.render.styled import EMPTY, Line, Span, Style
+from ocppscope.tui.prompt import OneLine
 from ocppscope.tui.suggest import MAX_SHOWN, History, Verdict, put, suggestions, verdict
 from ocppscope.tui.theme import look, strip
 
@@ -52,19 +53,10 @@ class FilterInput(Input, inherit_bindings=True):
         self._bar().leave()
 
 
-class Sign(Widget):
+class Sign(OneLine):
     """Whether the filter is understood."""
 
-    DEFAULT_CSS = "Sign { width: 10; height: 1; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: Line = ()
-
-    def render_line(self, y: int) -> Strip:
-        """One word."""
-        drawn = look(self.app.theme)
-        return strip(self.said, self.size.width, drawn, drawn.resting)
+    DEFAULT_CSS = "Sign { width: 10; }"
 
 
 class Below(Widget):

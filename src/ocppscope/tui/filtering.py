@@ -56,6 +56,7 @@ class Filtering:
         self._cancelled = False
         self._thread: Thread | None = None
         self._mask = np.zeros(0, np.bool_)
+        self._base = 0  # the row of the first place in it; those before are gone from the store
         self._told = 0.0
 
     # --- from the app's thread --------------------------------------------------------------------------------------
@@ -120,11 +121,11 @@ class Filtering:
                 looked = 0
             elif looked and amended is not None and len(amended):
                 self._look_again(wanted, amended[amended < looked], looked, pace)
-            while looked < length:
+            while (looked := max(looked, self._store.first)) < length:
                 stop = min(looked + STEP, length)
                 part = wanted.mask(self._store, looked, stop, pace)
-                self._room(stop)
-                self._mask[looked:stop] = part
+                self._room(looked, stop)
+                self._mask[looked - self._base : stop - self._base] = part
                 looked = stop
                 if not again:
                     self._report(serial, looked, length)
@@ -142,13 +143,16 @@ class Filtering:
             start = max(block * AMENDED_STEP, self._store.first)
             stop = min((block + 1) * AMENDED_STEP, looked)
             if start < stop:
-                self._mask[start:stop] = wanted.mask(self._store, start, stop, pace)
+                self._mask[start - self._base : stop - self._base] = wanted.mask(self._store, start, stop, pace)
 
-    def _room(self, length: int) -> None:
-        if length > len(self._mask):
-            grown = np.zeros(max(length, 2 * len(self._mask)), np.bool_)
-            grown[: len(self._mask)] = self._mask
-            self._mask = grown
+    def _room(self, looked: int, stop: int) -> None:
+        """Makes places for the rows before `stop`, in place of those that are gone; `looked` are known."""
+        if stop - self._base > len(self._mask):
+            base = min(self._store.first, looked)
+            known = self._mask[base - self._base : looked - self._base]
+            self._mask = np.zeros(max(stop - base, 2 * len(known)), np.bool_)
+            self._mask[: len(known)] = known
+            self._base = base
 
     def _is_over(self, serial: int) -> bool:
         return self._stopped or self._cancelled or self._serial != serial
@@ -161,5 +165,6 @@ class Filtering:
         if self._serial != serial or (not ends and now - self._told < REPORT_EVERY):
             return
         self._told = now
-        rows = np.flatnonzero(self._mask[:looked])
+        first = self._store.first  # never before the base
+        rows = np.flatnonzero(self._mask[first - self._base : max(looked, first) - self._base]) + first
         self._tell(Found(serial, rows, looked, of, done, cancelled, trouble))

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical
-
 from ocppscope.analysis.finding import Severity
 from ocppscope.render import styled
 from ocppscope.render.styled import Line, Span
 from ocppscope.tui import findings_table as table
 from ocppscope.tui.events import FilterWanted, RowOpened
 from ocppscope.tui.findings_table import Choice, Item, Layout
+from ocppscope.tui.items import ItemList
 from ocppscope.tui.prompt import OneLine
 from ocppscope.tui.seek import row_of
-from ocppscope.tui.virtual import VirtualList
+from ocppscope.tui.tab import TabView
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from textual.app import ComposeResult
 
     from ocppscope.analysis.report import Report
     from ocppscope.tui.findings_table import Key
     from ocppscope.tui.session import Session
+    from ocppscope.tui.virtual import VirtualList
 
 
-class FindingList(VirtualList):
+class FindingList(ItemList[Item]):
     """The lines of the tree."""
 
     def __init__(self) -> None:
         super().__init__(id="finding-list")
-        self.items: list[Item] = []
         self.opened: set[Key] = set()
         self.columns: Layout | None = None
 
-    @property
-    def item(self) -> Item | None:
-        """What is under the cursor."""
-        return self.items[self.cursor] if self.cursor < len(self.items) else None
+    def key_of(self, item: Item) -> Key:
+        """Its own."""
+        return item.key
 
     def line(self, index: int, width: int) -> Line:
         """A finding or a fact."""
@@ -51,33 +47,17 @@ class FindingList(VirtualList):
     def show(self, items: list[Item]) -> None:
         """Other lines; the cursor stays on its line, or goes to the finding that this belonged to."""
         before = self.item
-        self.items = items
-        self.forget()
-        self.set_count(len(items))
-        if before is not None and not (self.put_on(before.key) or self.put_on(before.parent)):
-            self.move_to(min(self.cursor, self.count - 1), tell=False)
-
-    def put_on(self, key: Key) -> bool:
-        """Puts the cursor on a line; False if it is not there."""
-        at = next((at for at, one in enumerate(self.items) if one.key == key), None) if key else None
-        if at is not None and at != self.cursor:
-            self.move_to(at, tell=False)
-        return at is not None
+        if not self.set_items(items) and before is not None and not self.put_on(before.parent):
+            self.move_to(self.cursor, tell=False)
 
 
-class FindingsView(Vertical):
+class FindingsView(TabView):
     """The summary, the titles, the tree."""
 
-    DEFAULT_CSS = """
-    FindingsView { height: 1fr; }
-    FindingsView OneLine { background: $panel; }
-    """
-
     def __init__(self, session: Session) -> None:
-        super().__init__(id="findings")
-        self.session = session
-        self.summary, self.heading = OneLine(), OneLine()
         self.list = FindingList()
+        super().__init__(session, self.list, id="findings")
+        self.summary, self.heading = OneLine(), OneLine()
         self.choice = Choice()
         self._report: Report | None = None
 
@@ -89,11 +69,6 @@ class FindingsView(Vertical):
 
     # --- what every view does ---------------------------------------------------------------------------------------
 
-    @property
-    def target(self) -> VirtualList:
-        """What gets the keys."""
-        return self.list
-
     def grown(self) -> None:
         """There may be another report."""
         report = self.session.report()
@@ -102,28 +77,12 @@ class FindingsView(Vertical):
             self._list()
         self._summarise()
 
-    def show_rows(self, rows: NDArray[np.int64] | None) -> None:
-        """Findings stay, whatever the filter leaves of the messages."""
-
-    def go_to(self, row: int) -> None:
-        """Puts the cursor on a line."""
-        self.list.move_to(row)
-
-    def on_show(self) -> None:
-        """It may have missed something."""
-        self.grown()
-
     def on_resize(self) -> None:
         """Lines are wrapped anew."""
         self.call_after_refresh(self._list)
 
-    def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
-        """Nobody else's business."""
-        event.stop()
-
-    def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
+    def opened(self, source: VirtualList, index: int) -> None:
         """A click on the line of the cursor."""
-        event.stop()
         self.do_open(None)
 
     # --- the tree ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ocppscope.analysis.finding import Finding, Severity
 from ocppscope.analysis.registry import RULES
 from ocppscope.analysis.report import standpoint
+from ocppscope.plural import counted
 from ocppscope.render import styled, times
 from ocppscope.render.styled import EMPTY, Line, Span, Style
 from ocppscope.render.wiretext import columns, visible
@@ -127,6 +128,8 @@ def items(report: Report, opened: set[Key], choice: Choice, width: int) -> list[
     if not found:
         found += nothing(report, choice, width)
     found.append(Item(("gap",)))
+    if report.unread:
+        found += _said(("unread",), 0, "not read", report.reservation, width, Style.WARNING)
     for at, notice in enumerate(report.notices):
         found += _said(("notice", at), 0, "notice", notice, width, Style.WARNING)
     for station in report.stations:
@@ -157,6 +160,9 @@ def nothing(report: Report, choice: Choice, width: int) -> list[Item]:
     else:
         many = f"{report.messages:,} messages" if report.messages != 1 else "one message"
         said = f"Nothing was found in {many}. No rule has an objection; what no rule looks for can still be wrong."
+        if report.unread or report.notices:
+            said = f"Nothing was found in what could be read of {many}; see below what could not."
+            return _said(("nothing",), 0, "", said, width, Style.WARNING)
     return _said(("nothing",), 0, "", said, width, Style.GOOD if report.messages else Style.DIM)
 
 
@@ -203,7 +209,8 @@ def _when(finding: Finding) -> str:
     first = f"{times.stamp(finding.first_ns)} UTC"
     numbers = ", ".join(f"#{number}" for number in finding.connections)
     several = "s" if len(finding.connections) > 1 else ""
-    where = f"; connection{several} {numbers}" if numbers else ""
+    more = " and others" if finding.has_more_connections else ""
+    where = f"; connection{several} {numbers}{more}" if numbers else ""
     if finding.count == 1:
         return first + where
     lasted = times.span(finding.last_ns - finding.first_ns).strip()
@@ -246,7 +253,7 @@ def filter_of(finding: Finding) -> str:
 
 def _station(one: StationSummary, opened: set[Key], width: int) -> list[Item]:
     key: Key = ("station", one.identity)
-    links = "1 connection" if one.connections == 1 else f"{one.connections:,} connections"
+    links = counted(one.connections, "connection")
     facts = [visible(one.model, 80), f"OCPP {one.version}", links, f"{sum(one.messages):,} messages"]
     head = (
         Span("▾ " if key in opened else "▸ ", Style.DIM),
@@ -297,12 +304,15 @@ def summary(report: Report | None, *, done: bool, percent: int | None, choice: C
             words = f"{number:,} {severity.label}{'s' if number > 1 else ''}"
             parts.append((Span(f"{SIGNS[severity]} ", STYLES[severity]), Span(words, STYLES[severity])))
     if not parts:
-        parts.append((Span("nothing found", Style.GOOD if done and report.messages else Style.DIM),))
+        is_clean = done and report.messages and not report.unread and not report.notices
+        parts.append((Span("nothing found", Style.GOOD if is_clean else Style.DIM),))
     explained = sum(one.root is not None for one in report.findings)
     if explained:
         parts.append((Span(f"{explained:,} explained by them", Style.DIM),))
     if unfinished:
         parts.insert(0, (Span(unfinished, Style.WARNING),))
+    if report.unread:
+        parts.append((Span("not all was looked at, see below", Style.WARNING),))
     if choice.words():
         parts.append((Span(choice.words(), Style.MARK),))
     parts.append((Span(f"{report.messages:,} messages", Style.DIM),))

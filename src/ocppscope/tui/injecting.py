@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-    from textual.timer import Timer
-    from textual.widgets import TextArea
 
     from ocppscope.ocpp.templates import Option
     from ocppscope.tui.drafts import Verdict
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.5
 """Seconds between two looks for an answer."""
-JUDGE_AFTER = 0.15
-"""Seconds for which nothing is typed before the payload is judged."""
 SIDES = (
     Choice(Side.STATION, "station", "in the place of the CSMS"),
     Choice(Side.CSMS, "CSMS", "in that of the station"),
@@ -115,7 +111,6 @@ class InjectScreen(ModalScreen[None]):
         self._everything = False
         self._asked: tuple[str, str] | None = None
         self._sent: Sent | None = None
-        self._timer: Timer | None = None
         self._begin(number, to, call)
 
     def _begin(self, number: int | None, to: Side, call: tuple[str, str] | None) -> None:
@@ -203,12 +198,10 @@ class InjectScreen(ModalScreen[None]):
 
     # --- what is wrong ----------------------------------------------------------------------------------------------
 
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+    def on_draft_area_rested(self, event: DraftArea.Rested) -> None:
         """Judged once nothing more is typed."""
         event.stop()
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_timer(JUDGE_AFTER, self.judge)
+        self.judge()
 
     def judge(self) -> Verdict:
         """What is wrong with the payload?"""

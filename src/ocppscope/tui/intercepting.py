@@ -5,26 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 
 from ocppscope.model import Side
 from ocppscope.render import styled
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.wiretext import visible
 from ocppscope.tui.editor import Editor
-from ocppscope.tui.prompt import OneLine
+from ocppscope.tui.items import ItemList
 from ocppscope.tui.proxy_words import SECOND, kind_name, named, seconds, text_lines
 from ocppscope.tui.screens import Lines, ListScreen
-from ocppscope.tui.virtual import VirtualList
+from ocppscope.tui.watching import WatchScreen
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
-
     from ocppscope.control import Held
+    from ocppscope.tui.items import Key
     from ocppscope.tui.proxying import Proxying
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at what is held."""
 SOON_NS = 5 * SECOND
 """From when on a countdown is shown as a warning."""
 WIDE = 100
@@ -72,48 +68,37 @@ def _patience(held: Held, now_ns: int) -> Line:
     return (Span(f" {seconds(left) if left > 0 else 'gave up':>9}", Style.ERROR if left < SOON_NS else Style.PLAIN),)
 
 
-class HeldList(VirtualList):
+class HeldList(ItemList["Held"]):
     """What is held, oldest first."""
 
     def __init__(self, proxying: Proxying) -> None:
         super().__init__()
         self._proxying = proxying
-        self.held: tuple[Held, ...] = ()
+
+    def key_of(self, item: Held) -> Key:
+        """Its number."""
+        return (item.held,)
 
     def line(self, index: int, width: int) -> Line:
         """One of them."""
-        return held_line(self.held[index], self._proxying.clock(), width)
-
-    @property
-    def current(self) -> Held | None:
-        """What is under the cursor."""
-        return self.held[self.cursor] if self.cursor < len(self.held) else None
+        return held_line(self.items[index], self._proxying.clock(), width)
 
     def look(self) -> tuple[Held, ...]:
-        """Shows what is held now; gives what is not held any more. The cursor stays on its message."""
+        """Shows what is held now; gives what is not held any more."""
         steering = self._proxying.steering
         now = steering.held() if steering is not None else ()
-        before, current = self.held, self.current
-        numbers = [one.held for one in now]
-        self.held = now
-        self.forget()
-        self.set_count(len(now))
-        if current is not None and now:
-            at = numbers.index(current.held) if current.held in numbers else min(self.cursor, len(now) - 1)
-            self.move_to(at, tell=False)
+        before, numbers = self.items, {one.held for one in now}
+        self.set_items(now)
+        self.move_to(self.cursor, tell=False)  # what keys decide on stays in sight
         return tuple(one for one in before if one.held not in numbers)
 
 
 _NOTHING_WANTED = "Nothing is held. Esc, and I sets what is to be held."
 
 
-class HeldScreen(ListScreen):
-    """The queue, over the lower part of the screen: above it one sees what passes."""
+class HeldScreen(WatchScreen):
+    """The queue."""
 
-    DEFAULT_CSS = """
-    HeldScreen { align: center bottom; }
-    HeldScreen > Vertical { width: 100%; height: 60%; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "forward", show=False),
         Binding("A", "forward_all", show=False),
@@ -127,28 +112,12 @@ class HeldScreen(ListScreen):
     def __init__(self, proxying: Proxying) -> None:
         self.queue = HeldList(proxying)
         keys = "a on  A all on  X drop  e edit  D twice  Enter view  Esc back"
-        super().__init__("Held", keys, self.queue)
-        self.heading, self.foot = OneLine(), OneLine()
-        self._proxying = proxying
+        super().__init__("Held", keys, self.queue, proxying)
         self._decided: set[int] = set()
 
-    def compose(self) -> ComposeResult:
-        """The parts."""
-        with Vertical():
-            yield self._title
-            yield self.heading
-            yield self.queue
-            yield self.foot
-
-    def on_mount(self) -> None:
-        """Looks at the queue from now on."""
-        self.heading.say(heading(self.size.width))
-        self.set_interval(LOOK_EVERY, self.look)
-        self.look()
-
-    def on_resize(self) -> None:
-        """Names may have another room."""
-        self.heading.say(heading(self.size.width))
+    def titles(self) -> Line:
+        """Those of the queue."""
+        return heading(self.size.width)
 
     def on_screen_resume(self) -> None:
         """Back from the editor: it may have decided."""
@@ -159,7 +128,7 @@ class HeldScreen(ListScreen):
         gone = [one for one in self.queue.look() if one.held not in self._decided]
         if gone:
             self._say(self._fate(gone[-1]))
-        elif not self.queue.held and not self.foot.said:
+        elif not self.queue.items and not self.foot.said:
             steering = self._proxying.steering
             wanted = steering.state().intercept if steering is not None else ""
             said = f"Nothing is held now. Held is what passes: {visible(wanted, 200)}" if wanted else _NOTHING_WANTED
@@ -169,9 +138,6 @@ class HeldScreen(ListScreen):
         if self._proxying.clock() >= held.expires_ns - SECOND:
             return f"{named(held)} was sent on as it was: its time was up."
         return f"{named(held)} is not held any more."
-
-    def _say(self, sentence: str) -> None:
-        self.foot.say((Span(f" {sentence}", Style.WARNING),))
 
     # --- keys -------------------------------------------------------------------------------------------------------
 
@@ -183,31 +149,31 @@ class HeldScreen(ListScreen):
 
     def action_forward(self) -> None:
         """On with it."""
-        held = self.queue.current
+        held = self.queue.item
         if held is not None:
             self._decide(held, self._proxying.forward(held))
 
     def action_duplicate(self) -> None:
         """On with it, twice."""
-        held = self.queue.current
+        held = self.queue.item
         if held is not None:
             self._decide(held, self._proxying.forward(held, copies=2))
 
     def action_drop(self) -> None:
         """Away with it."""
-        held = self.queue.current
+        held = self.queue.item
         if held is not None:
             self._decide(held, self._proxying.drop(held))
 
     def action_forward_all(self) -> None:
         """On with all."""
-        if self.queue.held:
-            self._decided |= {one.held for one in self.queue.held}
+        if self.queue.items:
+            self._decided |= {one.held for one in self.queue.items}
             self._decide(None, self._proxying.forward_all())
 
     def action_edit(self) -> None:
         """Into the editor."""
-        held = self.queue.current
+        held = self.queue.item
         if held is None:
             return
         self._decided.add(held.held)  # what becomes of it, the editor says
@@ -222,6 +188,6 @@ class HeldScreen(ListScreen):
 
     def action_view(self) -> None:
         """All of it."""
-        held = self.queue.current
+        held = self.queue.item
         if held is not None:
             self.app.push_screen(ListScreen(named(held), "Esc closes, j and k scroll", Lines(text_lines(held.text))))

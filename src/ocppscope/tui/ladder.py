@@ -8,7 +8,6 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical
 from textual.widget import Widget
 
 from ocppscope.render import ladder, mermaid, styled, times
@@ -19,6 +18,7 @@ from ocppscope.tui.events import RowChosen, RowOpened
 from ocppscope.tui.ladder_rows import StoreLadder
 from ocppscope.tui.messages import SLOW_NS
 from ocppscope.tui.moves import Moves
+from ocppscope.tui.tab import TabView
 from ocppscope.tui.theme import look, strip
 from ocppscope.tui.virtual import VirtualList
 
@@ -90,20 +90,16 @@ class LadderList(VirtualList):
             self._drawn.clear()
 
 
-class LadderView(Moves, Vertical):
+class LadderView(Moves, TabView):
     """The rungs below the names of the lanes."""
-
-    DEFAULT_CSS = "LadderView { height: 1fr; }"
 
     def __init__(self, session: Session, *, clock: times.ClockFormat | None = None, slow_ns: int = SLOW_NS) -> None:
         Moves.__init__(self, session.store, slow_ns)
-        Vertical.__init__(self, id="ladder")
-        self.session = session
         self.list = LadderList(session, clock or times.ClockFormat())
+        TabView.__init__(self, session, self.list, id="ladder")
         self.heading = LadderHeading(self.list)
         self._rows: Rows | None = None
         self._wanted: int | None = None  # the row of the store that the cursor is to stand on
-        self._is_seen = False
         self._is_busy = False
         self._has_ended = False
 
@@ -114,15 +110,10 @@ class LadderView(Moves, Vertical):
 
     # --- what every view does ---------------------------------------------------------------------------------------
 
-    @property
-    def target(self) -> VirtualList:
-        """What gets the keys."""
-        return self.list
-
-    def grown(self, *, finished: bool = False) -> None:
-        """The store has more rows, or reading ended."""
-        self._is_seen = True
-        drawn, ended = self.list.ladder, finished or self.session.progress().done
+    def grown(self) -> None:
+        """There may be more rungs."""
+        self.is_seen = True
+        drawn, ended = self.list.ladder, self.session.progress().done
         # with a filter, connections may have shown up before the first of their rows that passed
         if self.session.store.first > drawn.first_row or (ended > self._has_ended and self._rows is not None):
             self._begin(drawn.options)
@@ -143,39 +134,25 @@ class LadderView(Moves, Vertical):
         self._wanted = row
         self._settle()
 
-    def on_show(self) -> None:
+    def seen(self) -> None:
         """From now on rows are taken."""
-        self._is_seen = True
         self._go_on()
-
-    def on_hide(self) -> None:
-        """Nobody looks."""
-        self._is_seen = False
 
     def on_resize(self) -> None:
         """The lanes stand elsewhere."""
         self.list.forget()
         self.heading.refresh()
 
-    def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
+    def moved(self, index: int) -> None:
         """The details follow the cursor."""
-        event.stop()
         self._wanted = None
-        row = self.list.ladder.near_row(event.index)
+        row = self.list.ladder.near_row(index)
         if row is not None:
             self.post_message(RowChosen(row))
 
-    def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
+    def opened(self, source: VirtualList, index: int) -> None:
         """A click on the rung of the cursor."""
-        event.stop()
-        self.open_row()
-
-    def open_row(self) -> bool:
-        """Shows the message under the cursor in the list; False if it is none."""
-        row = self.list.ladder.store_row(self.list.cursor)
-        if row is not None:
-            self.post_message(RowOpened(row))
-        return row is not None
+        self.do_open(None)
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
@@ -188,7 +165,7 @@ class LadderView(Moves, Vertical):
 
     def _go_on(self) -> None:
         """Takes rows for a moment, and asks to be called again while there are more."""
-        if self._is_busy or not self._is_seen:
+        if self._is_busy or not self.is_seen:
             return
         drawn, started = self.list.ladder, perf_counter()
         before, unanswered, stations = len(drawn), len(drawn.unanswered), len(drawn.stations)
@@ -241,9 +218,13 @@ class LadderView(Moves, Vertical):
     # --- actions ----------------------------------------------------------------------------------------------------
 
     def do_open(self, count: int | None) -> str:
-        """Enter."""
+        """Enter: the message under the cursor, in the list."""
         del count
-        return "" if self.open_row() else "This rung is no message."
+        row = self.list.ladder.store_row(self.list.cursor)
+        if row is None:
+            return "This rung is no message."
+        self.post_message(RowOpened(row))
+        return ""
 
     def do_ladder_heartbeats(self, count: int | None) -> str:
         """Runs of heartbeats and pings in one row, or each in its own."""

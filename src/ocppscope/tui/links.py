@@ -5,24 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 
 from ocppscope.model import Side
 from ocppscope.render import styled
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.wiretext import visible
-from ocppscope.tui.prompt import OneLine
-from ocppscope.tui.screens import ListScreen
-from ocppscope.tui.virtual import VirtualList
+from ocppscope.tui.items import ItemList
+from ocppscope.tui.watching import WatchScreen
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
-
     from ocppscope.control import Link
+    from ocppscope.tui.items import Key
     from ocppscope.tui.proxying import Proxying
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at the connections."""
 STATION_MOST, ADDRESS_MOST = 20, 21
 """Columns for names and addresses."""
 
@@ -56,46 +51,34 @@ def _end(address: str, is_tls: bool) -> Line:
     return (*shown, Span(" TLS " if is_tls else "     ", Style.GOOD))
 
 
-class LinkList(VirtualList):
+class LinkList(ItemList["Link"]):
     """The open connections, oldest first."""
 
     def __init__(self, proxying: Proxying) -> None:
         super().__init__()
         self._proxying = proxying
-        self.links: tuple[Link, ...] = ()
+
+    def key_of(self, item: Link) -> Key:
+        """Its number."""
+        return (item.number,)
 
     def line(self, index: int, width: int) -> Line:
         """One of them."""
         del width
-        return link_line(self.links[index])
-
-    @property
-    def current(self) -> Link | None:
-        """What is under the cursor."""
-        return self.links[self.cursor] if self.cursor < len(self.links) else None
+        return link_line(self.items[index])
 
     def look(self) -> None:
-        """Shows what there is now; the cursor stays on its connection."""
+        """Shows what there is now."""
         steering = self._proxying.steering
         now = steering.links() if steering is not None else ()
-        if now == self.links:
-            return
-        current, numbers = self.current, [one.number for one in now]
-        self.links = now
-        self.forget()
-        self.set_count(len(now))
-        if current is not None and now:
-            at = numbers.index(current.number) if current.number in numbers else min(self.cursor, len(now) - 1)
-            self.move_to(at, tell=False)
+        if now != self.items:
+            self.set_items(now)
+            self.move_to(self.cursor, tell=False)  # what keys end stays in sight
 
 
-class LinksScreen(ListScreen):
-    """The connections, over the lower part of the screen."""
+class LinksScreen(WatchScreen):
+    """The connections."""
 
-    DEFAULT_CSS = """
-    LinksScreen { align: center bottom; }
-    LinksScreen > Vertical { width: 100%; height: 60%; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("R", "cut('RST')", show=False),
         Binding("F", "cut('FIN')", show=False),
@@ -106,28 +89,17 @@ class LinksScreen(ListScreen):
 
     def __init__(self, proxying: Proxying) -> None:
         self.list = LinkList(proxying)
-        super().__init__("Connections", "end by: R RST  F FIN  C Close   n new CALL   Esc back", self.list)
-        self.heading, self.foot = OneLine(), OneLine()
-        self._proxying = proxying
+        keys = "end by: R RST  F FIN  C Close   n new CALL   Esc back"
+        super().__init__("Connections", keys, self.list, proxying)
 
-    def compose(self) -> ComposeResult:
-        """The parts."""
-        with Vertical():
-            yield self._title
-            yield self.heading
-            yield self.list
-            yield self.foot
-
-    def on_mount(self) -> None:
-        """Looks at the connections from now on."""
-        self.heading.say(HEADING)
-        self.set_interval(LOOK_EVERY, self.look)
-        self.look()
+    def titles(self) -> Line:
+        """Those of the list."""
+        return HEADING
 
     def look(self) -> None:
         """What is there now?"""
         self.list.look()
-        link = self.list.current
+        link = self.list.item
         if link is None:
             self._say("No station is connected.")
         elif not link.active and link.why_passive and not self.foot.said:
@@ -138,12 +110,9 @@ class LinksScreen(ListScreen):
         self.foot.say(())
         self.look()
 
-    def _say(self, sentence: str) -> None:
-        self.foot.say((Span(f" {sentence}", Style.WARNING),))
-
     def action_cut(self, how: str) -> None:
         """Ends a connection."""
-        link = self.list.current
+        link = self.list.item
         if link is None:
             return
         if how == "close" and not link.active:
@@ -153,6 +122,6 @@ class LinksScreen(ListScreen):
 
     def action_inject(self) -> None:
         """A CALL over this one."""
-        link = self.list.current
+        link = self.list.item
         if link is not None:
             self._say(self._proxying.open_form(number=link.number))

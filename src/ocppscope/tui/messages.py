@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from textual.containers import Vertical
 from textual.widget import Widget
 
 from ocppscope.query.fields import Around
@@ -17,6 +16,7 @@ from ocppscope.tui import columns
 from ocppscope.tui.events import RowChosen, RowOpened
 from ocppscope.tui.moves import Moves
 from ocppscope.tui.severity import SIGNS
+from ocppscope.tui.tab import TabView
 from ocppscope.tui.theme import look, strip
 from ocppscope.tui.virtual import VirtualList
 
@@ -204,10 +204,8 @@ class MessageList(VirtualList):
         return int(chunk.time_ns[at])
 
 
-class MessagesView(Moves, Vertical):
+class MessagesView(Moves, TabView):
     """The list under its headings."""
-
-    DEFAULT_CSS = "MessagesView { height: 1fr; }"
 
     def __init__(
         self,
@@ -218,12 +216,11 @@ class MessagesView(Moves, Vertical):
         slow_ns: int = SLOW_NS,
     ) -> None:
         Moves.__init__(self, session.store, slow_ns)
-        Vertical.__init__(self, id="messages")
-        self.session = session
+        self.list = MessageList(session, self._severities)
+        TabView.__init__(self, session, self.list, id="messages")
         self.following = False
         self._end = 0  # the line at which following left the cursor
         self.heading = Heading()
-        self.list = MessageList(session, self._severities)
         self.list.names = names
         self.list.clock = times.Clock(clock)
 
@@ -234,13 +231,11 @@ class MessagesView(Moves, Vertical):
 
     # --- what every view does ---------------------------------------------------------------------------------------
 
-    @property
-    def target(self) -> VirtualList:
-        """What gets the keys."""
-        return self.list
+    def seen(self) -> None:
+        """It has missed nothing of which the app does not tell it."""
 
     def grown(self) -> None:
-        """The store has more rows, or reading ended."""
+        """There may be more rows."""
         if len(self.session.store):
             self.list.empty = EMPTY
         empty = not self.list.count
@@ -290,17 +285,15 @@ class MessagesView(Moves, Vertical):
         self.heading.layout_shown = self.list.fit_columns()
         self.heading.refresh()
 
-    def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
+    def moved(self, index: int) -> None:
         """The details follow the cursor."""
-        event.stop()
         self._has_left()
-        if event.index < self.list.count:
-            self.post_message(RowChosen(self.list.row(event.index)))
+        if index < self.list.count:
+            self.post_message(RowChosen(self.list.row(index)))
 
-    def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
+    def opened(self, source: VirtualList, index: int) -> None:
         """A click on the row of the cursor."""
-        event.stop()
-        self.post_message(RowOpened(self.list.row(event.index)))
+        self.post_message(RowOpened(self.list.row(index)))
 
     def do_follow(self, count: int | None) -> str:
         """Stays at the end, or not any more."""

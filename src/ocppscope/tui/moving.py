@@ -104,10 +104,9 @@ class Moving:
         app = self._app
         if app.finding.cancel() or app.sharing.cancel() or app.detail.cancel():
             return "Cancelled."
-        leave = getattr(app.show, "leave", None)
         if app.in_detail or app.focused is not app.target:
             app.focus_view()
-        elif leave is not None and leave():
+        elif app.show.leave():
             pass  # out of a page of the view
         elif app.view != MESSAGES:
             app.show_tab(MESSAGES)

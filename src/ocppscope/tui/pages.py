@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.analysis.registry import RULES
 from ocppscope.model import Kind, Outcome, Side
+from ocppscope.plural import counted
 from ocppscope.query.fields import FIELDS, Around
 from ocppscope.query.fields import Subject as Asked
 from ocppscope.query.values import Type
@@ -248,7 +249,7 @@ def frames_page(subject: Subject, width: int) -> list[Item]:
             ),
             _label("connection", Span(f"#{connection.number}  OCPP {connection.version.value}{guessed}")),
         ]
-    how = "1 frame" if message.frames == 1 else f"{message.frames:,} frames"
+    how = counted(message.frames, "frame")
     packed = ", compressed" * message.compressed + ", binary" * message.binary
     items += [
         _label("size", Span(f"{len(message.text):,} bytes")),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ocppscope.model import Kind, Side
+from ocppscope.plural import counted
 from ocppscope.render import styled, times
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.wiretext import visible
@@ -103,7 +104,7 @@ def proxy_line(state: State, held: Sequence[Held], now_ns: int, width: int, key:
     if state.intercept:
         parts.append((Span("holds ", Style.DIM), styled.wire(state.intercept, Style.WARNING, 80)))
         mode = "" if held else mode
-    stations = f"{state.connections:,} station{'' if state.connections == 1 else 's'}"
+    stations = counted(state.connections, "station")
     way = (styled.wire(state.listening, Style.STATION, 80), Span(" → ", Style.DIM))
     parts.append((*way, styled.wire(state.to or "where they want to go", Style.CSMS, 80)))
     parts.append((Span(f"{stations}{f' · {mode}' if mode else ''}"),))

@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from ocppscope.errors import UsageError
 from ocppscope.export.registry import BY_NAME, BY_SUFFIX, FORMS, Form, form_of
+from ocppscope.plural import counted
 from ocppscope.render import styled
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.wiretext import visible
@@ -53,14 +54,15 @@ class Scopes(NamedTuple):
 
     def choices(self) -> list[Choice]:
         """Those that there are, the usual one first."""
-        found = [Choice(ALL, ALL, f"{_messages(self.every)}, without regard to a filter")]
+        found = [Choice(ALL, ALL, f"{counted(self.every, 'message')}, without regard to a filter")]
         if self.shown is not None:
-            found.insert(0, Choice(SHOWN, SHOWN, f"{_messages(len(self.shown))} that the filter shows"))
+            found.insert(0, Choice(SHOWN, SHOWN, f"{counted(len(self.shown), 'message')} that the filter shows"))
         if len(self.selected):
-            found.append(Choice(SELECTED, SELECTED, f"{_messages(len(self.selected))} selected with Space"))
+            found.append(Choice(SELECTED, SELECTED, f"{counted(len(self.selected), 'message')} selected with Space"))
         if len(self.marked):
             first, last = int(self.marked[0]), int(self.marked[-1])
-            help_ = f"{_messages(len(self.marked))} from the first mark (row {first:,}) to the last (row {last:,})"
+            rows = counted(len(self.marked), "message")
+            help_ = f"{rows} from the first mark (row {first:,}) to the last (row {last:,})"
             found.append(Choice(MARKED, MARKED, help_))
         return found
 
@@ -76,10 +78,6 @@ def scopes_of(session: Session, shown: Rows | None, selected: set[int]) -> Scope
     marks = [row for row, note in found if note.mark]
     marked = np.arange(marks[0], marks[-1] + 1) if len(marks) > 1 else np.empty(0, np.int64)
     return Scopes(shown, np.array(sorted(selected), np.int64), marked, len(store) - store.first)
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count:,} messages"
 
 
 def proposed(session: Session, form: Form) -> str:

@@ -11,6 +11,7 @@ from ocppscope.errors import OcppscopeError
 from ocppscope.export.evidence import Row
 from ocppscope.export.hidden import Hiding, RedactedEvidence
 from ocppscope.export.writing import CancelledError, Job, LeakError, Written, write_file
+from ocppscope.plural import counted
 from ocppscope.render.wiretext import visible
 from ocppscope.tui.evidence import StoreEvidence
 
@@ -74,7 +75,7 @@ class Saved(NamedTuple):
 
 
 def _what_was_done(request: SaveRequest, done: Written, left_out: int) -> str:
-    rows = "1 message" if done.rows == 1 else f"{done.rows:,} messages"
+    rows = counted(done.rows, "message")
     gone = f"; {left_out:,} more are not kept any more" if left_out else ""
     path = visible(str(request.path), MAX_PATH)
     return f"{path}: {rows} as {request.form.name}, {done.size:,} bytes{gone}; {_what_was_hidden(request, done)}."

@@ -17,6 +17,7 @@ from ocppscope.render.wiretext import visible, visible_bytes
 from ocppscope.tui import columns
 from ocppscope.tui.actions import ACTIONS, shown_key
 from ocppscope.tui.columns import COLUMNS, SUMMARY
+from ocppscope.tui.listkeys import LIST_KEYS, ListKeys
 from ocppscope.tui.theme import look, strip
 from ocppscope.tui.virtual import VirtualList
 
@@ -64,7 +65,7 @@ class Title(Widget):
         return strip(self.line, self.size.width, drawn, drawn.resting)
 
 
-class ListScreen(ModalScreen[object]):
+class ListScreen(ListKeys, ModalScreen[object]):
     """A list over everything, with the usual ways to move."""
 
     DEFAULT_CSS = """
@@ -73,12 +74,7 @@ class ListScreen(ModalScreen[object]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1", "leave", show=False),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("ctrl+d,pagedown,space", "page(1)", show=False),
-        Binding("ctrl+u,pageup", "page(-1)", show=False),
-        Binding("g,home", "end(0)", show=False),
-        Binding("G,end", "end(1)", show=False),
+        *LIST_KEYS,
     ]
 
     def __init__(self, title: str, keys: str, body: VirtualList) -> None:
@@ -100,17 +96,10 @@ class ListScreen(ModalScreen[object]):
         """Back, and nothing was chosen."""
         self.dismiss(None)
 
-    def action_move(self, lines: int) -> None:
-        """Down or up."""
-        self.body.move_by(lines)
-
-    def action_page(self, pages: int) -> None:
-        """A page down or up."""
-        self.body.move_by(pages * self.body.page)
-
-    def action_end(self, last: int) -> None:
-        """To the first or last line."""
-        self.body.move_by(self.body.count if last else -self.body.count)
+    @property
+    def target(self) -> VirtualList:
+        """What gets the keys."""
+        return self.body
 
 
 # --- help ----------------------------------------------------------------------------------------------------------

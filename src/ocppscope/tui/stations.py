@@ -5,22 +5,21 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical
-
 from ocppscope.render import handshake, styled
 from ocppscope.render.palette import PLAIN
 from ocppscope.render.styled import Line, Span, Style
 from ocppscope.tui import stations_table as table
 from ocppscope.tui.events import FilterWanted
+from ocppscope.tui.items import ItemList
 from ocppscope.tui.prompt import OneLine
+from ocppscope.tui.tab import TabView
 from ocppscope.tui.virtual import VirtualList
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from textual.app import ComposeResult
 
     from ocppscope.model import Connection
+    from ocppscope.tui.items import Key
     from ocppscope.tui.session import Session
     from ocppscope.tui.stations_table import Item
 
@@ -32,19 +31,17 @@ MAKES = 50
 _SIGNS = {handshake.GOOD: Style.GOOD, handshake.BAD: Style.ERROR, "!": Style.WARNING}
 
 
-class StationList(VirtualList):
+class StationList(ItemList["Item"]):
     """Stations, and below each its connections."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(id="station-list")
         self.tally = table.Tally(session.store)
-        self.items: list[Item] = []
         self.shut: set[str] = set()
 
-    @property
-    def item(self) -> Item | None:
-        """What is under the cursor."""
-        return self.items[self.cursor] if self.cursor < len(self.items) else None
+    def key_of(self, item: Item) -> Key:
+        """Of a station its name, of a connection also its number."""
+        return item.station.name, item.connection
 
     def line(self, index: int, width: int) -> Line:
         """A station or a connection."""
@@ -58,18 +55,10 @@ class StationList(VirtualList):
         return table.connection_line(connection, self.tally, layout)
 
     def show(self, items: list[Item]) -> None:
-        """Other lines; the cursor stays on its station or connection."""
+        """Other lines; where a connection is gone, the cursor goes to its station."""
         before = self.item
-        self.items = items
-        self.forget()
-        self.set_count(len(items))
-        if before is not None:
-            key = before.station.name, before.connection
-            at = next((at for at, one in enumerate(items) if (one.station.name, one.connection) == key), None)
-            if at is None:
-                at = next((at for at, one in enumerate(items) if one.station.name == key[0]), 0)
-            if at != self.cursor:
-                self.move_to(at, tell=False)
+        if not self.set_items(items) and before is not None and not self.put_on((before.station.name, None)):
+            self.move_to(0, tell=False)
 
 
 class Negotiation(VirtualList):
@@ -112,24 +101,17 @@ def negotiation(connection: Connection) -> list[Line]:
     return lines
 
 
-class StationsView(Vertical):
+class StationsView(TabView):
     """The list, and below it how the connection under the cursor was negotiated."""
 
-    DEFAULT_CSS = """
-    StationsView { height: 1fr; }
-    StationsView OneLine { background: $panel; }
-    """
-
     def __init__(self, session: Session) -> None:
-        super().__init__(id="stations")
-        self.session = session
         self.list = StationList(session)
+        super().__init__(session, self.list, id="stations")
         self.heading = OneLine()
         self.between = OneLine()
         self.negotiation = Negotiation()
         self._order = next(iter(table.ORDERS))
         self._reverse = False
-        self._is_seen = False
         self._waits = False
 
     def compose(self) -> ComposeResult:
@@ -146,14 +128,11 @@ class StationsView(Vertical):
         """What gets the keys."""
         return self.negotiation if self.negotiation.has_focus else self.list
 
-    def grown(self, *, finished: bool = False) -> None:
-        """The store has more rows, or reading ended."""
-        self._is_seen = True
-        self._waits = self._waits and not (finished or self.session.progress().done)
+    def grown(self) -> None:
+        """There may be more stations or connections."""
+        self.is_seen = True
+        self._waits = self._waits and not self.session.progress().done
         self._go_on()
-
-    def show_rows(self, rows: NDArray[np.int64] | None) -> None:
-        """All stations stay, whatever the filter leaves of their messages: one chooses here what to look at."""
 
     def go_to(self, row: int) -> None:
         """Puts the cursor on the connection of a row."""
@@ -165,33 +144,26 @@ class StationsView(Vertical):
                     self._look()
                     return
 
-    def on_show(self) -> None:
+    def seen(self) -> None:
         """From now on it is kept up to date."""
-        self._is_seen = True
         self._go_on()
-
-    def on_hide(self) -> None:
-        """Nobody looks."""
-        self._is_seen = False
 
     def on_resize(self) -> None:
         """Other columns fit."""
         self.heading.say(table.Layout.of(self.size.width - 1).heading())
 
-    def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
-        """Another connection is negotiated below."""
-        event.stop()
+    def moved(self, index: int) -> None:
+        """How another connection was negotiated stands below."""
         self._look()
 
-    def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
+    def opened(self, source: VirtualList, index: int) -> None:
         """A click on the line of the cursor."""
-        event.stop()
         self.do_open(None)
 
     # --- the list ---------------------------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        if self._waits or not self._is_seen:
+        if self._waits or not self.is_seen:
             return
         started = perf_counter()
         self.list.tally.grow()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from textual.containers import Vertical
 from textual.message import Message
 from textual.worker import get_current_worker
 
@@ -18,8 +17,10 @@ from ocppscope.render.textlog import ARROWS
 from ocppscope.tui import timing_charts as charts
 from ocppscope.tui import timing_rows
 from ocppscope.tui.events import FilterWanted
+from ocppscope.tui.items import ItemList
 from ocppscope.tui.prompt import OneLine
 from ocppscope.tui.stations_table import count as short_count
+from ocppscope.tui.tab import TabView
 from ocppscope.tui.timing_figures import ALL, NOTHING, Beats, Figures, Latencies, figures
 from ocppscope.tui.virtual import VirtualList
 
@@ -120,33 +121,26 @@ def _beats_line(found: Beats) -> Line:
     return tuple(spans)
 
 
-class RowTable(VirtualList):
+class RowTable(ItemList["FigureItem"]):
     """The figures of the diagnosis, whatever the filter leaves of the messages."""
 
     def __init__(self) -> None:
         super().__init__(id="timing-rows")
         self.rows: tuple[Row, ...] = ()
-        self.items: list[FigureItem] = []
         self.opened: set[timing_rows.Key] = set()
 
-    @property
-    def item(self) -> FigureItem | None:
-        """What is under the cursor."""
-        return self.items[self.cursor] if self.cursor < len(self.items) else None
+    def key_of(self, item: FigureItem) -> timing_rows.Key:
+        """Its own."""
+        return item.key
 
     def line(self, index: int, width: int) -> Line:
         """A family, a figure, or one of its rows."""
         return styled.clip(self.items[index].line, width)
 
     def show(self, rows: tuple[Row, ...]) -> None:
-        """Other figures, or another width; the cursor stays on its line."""
-        before = self.item
+        """Other figures, or another width."""
         self.rows = rows
-        self.items = timing_rows.items(rows, self.opened, max(self.scrollable_content_region.width, 40))
-        self.forget()
-        self.set_count(len(self.items))
-        if before is not None:
-            self.put_on(before.key)
+        self.set_items(timing_rows.items(rows, self.opened, max(self.scrollable_content_region.width, 40)))
 
     def toggle(self) -> None:
         """Opens or shuts the figure under the cursor."""
@@ -155,12 +149,6 @@ class RowTable(VirtualList):
             self.opened ^= {key}
             self.show(self.rows)
             self.put_on(key)
-
-    def put_on(self, key: timing_rows.Key) -> None:
-        """Puts the cursor on a line, if it is there."""
-        at = next((at for at, one in enumerate(self.items) if one.key == key), None)
-        if at is not None and at != self.cursor:
-            self.move_to(at, tell=False)
 
 
 class Chart(VirtualList):
@@ -183,12 +171,10 @@ class Chart(VirtualList):
         return styled.clip(self.lines[index], width)
 
 
-class TimingView(Vertical):
+class TimingView(TabView):
     """The kinds of charts, the table, the chart."""
 
     DEFAULT_CSS = """
-    TimingView { height: 1fr; }
-    TimingView OneLine { background: $panel; }
     TimingView FigureTable { height: 1fr; overflow-y: auto; }
     """
 
@@ -207,11 +193,10 @@ class TimingView(Vertical):
             super().__init__()
 
     def __init__(self, session: Session) -> None:
-        super().__init__(id="timing")
-        self.session = session
+        self.table = FigureTable()
+        super().__init__(session, self.table, id="timing")
         self.kinds = OneLine()
         self.heading = OneLine()
-        self.table = FigureTable()
         self.chart_lines = Chart()
         self.rows = RowTable()
         self.rows.display = False
@@ -223,7 +208,6 @@ class TimingView(Vertical):
         self._asked: Wanted | None = None  # of what figures are being made
         self._picture: Picture | None = None
         self._cursors: dict[str, int] = {}
-        self._is_seen = False
         self._rests = False
 
     def compose(self) -> ComposeResult:
@@ -243,10 +227,10 @@ class TimingView(Vertical):
             return self.rows
         return self.chart_lines if self.chart == CONNECTIONS else self.table
 
-    def grown(self, *, finished: bool = False) -> None:
-        """The store has more rows, or reading ended."""
-        self._is_seen = True
-        self._rests = self._rests and not (finished or self.session.progress().done)
+    def grown(self) -> None:
+        """There may be more to count."""
+        self.is_seen = True
+        self._rests = self._rests and not self.session.progress().done
         self._count()
         self._ask()
 
@@ -261,37 +245,30 @@ class TimingView(Vertical):
     def go_to(self, row: int) -> None:
         """Charts have no rows."""
 
-    def on_show(self) -> None:
+    def seen(self) -> None:
         """From now on it is kept up to date."""
-        self._is_seen = True
         self._arrange()
         self._count()
-
-    def on_hide(self) -> None:
-        """Nobody looks."""
-        self._is_seen = False
 
     def on_resize(self) -> None:
         """Another size needs another chart."""
         self._arrange()
         self.call_after_refresh(lambda: self.rows.show(self.rows.rows))
 
-    def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
+    def moved(self, index: int) -> None:
         """Another action or station is drawn."""
-        event.stop()
         self._draw()
 
-    def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
+    def opened(self, source: VirtualList, index: int) -> None:
         """A click on the line of the cursor."""
-        event.stop()
-        if event.source in (self.table, self.rows):
+        if source in (self.table, self.rows):
             self.do_open(None)
 
     # --- figures ----------------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
         """Shows the latest figures of the diagnosis."""
-        if self.chart == FIGURES and self._is_seen:
+        if self.chart == FIGURES and self.is_seen:
             found = self.session.figures()
             if found is not self.rows.rows:
                 self.rows.show(found)
@@ -303,7 +280,7 @@ class TimingView(Vertical):
     def _count(self) -> None:
         """Has figures made, unless they are there or being made, or it is too early."""
         wanted = self._wanted()
-        if not self._is_seen or wanted in (self._made, self._asked):
+        if not self.is_seen or wanted in (self._made, self._asked):
             return
         other_filter = self._asked is None or wanted.filtered != self._asked.filtered
         if (self._asked is not None or self._rests) and not other_filter:
@@ -384,7 +361,7 @@ class TimingView(Vertical):
         width, height = self.chart_lines.scrollable_content_region.size
         at = self.table.cursor
         picture = Picture(self.chart, at, width, height, self._made)
-        if not self._is_seen or not width or not height or picture == self._picture or self.chart == FIGURES:
+        if not self.is_seen or not width or not height or picture == self._picture or self.chart == FIGURES:
             return
         self._picture = picture
         found = self.found

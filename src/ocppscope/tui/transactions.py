@@ -4,59 +4,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical
-
 from ocppscope.analysis.pages import NO_TRANSACTIONS, concerning
 from ocppscope.render import styled
 from ocppscope.render.styled import EMPTY, Line, Span, Style
 from ocppscope.tui import transactions_table as table
 from ocppscope.tui.events import FindingWanted, RowOpened
+from ocppscope.tui.items import ItemList
 from ocppscope.tui.prompt import OneLine
 from ocppscope.tui.seek import row_of
+from ocppscope.tui.tab import TabView
 from ocppscope.tui.transactions_table import Layout, PageItem
 from ocppscope.tui.virtual import VirtualList
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from textual.app import ComposeResult
 
     from ocppscope.analysis.finding import Finding
     from ocppscope.analysis.pages import TransactionPage, Transactions
     from ocppscope.analysis.report import Report
+    from ocppscope.tui.items import Key
     from ocppscope.tui.session import Session
 
 
-class TransactionList(VirtualList):
+class TransactionList(ItemList["TransactionPage"]):
     """A line a transaction."""
 
     def __init__(self) -> None:
         super().__init__(id="transaction-list")
-        self.pages: list[TransactionPage] = []
         self.concerns: table.Concerns = {}
         self.columns: Layout | None = None
 
-    @property
-    def page_chosen(self) -> TransactionPage | None:
-        """What is under the cursor."""
-        return self.pages[self.cursor] if self.cursor < len(self.pages) else None
+    def key_of(self, item: TransactionPage) -> Key:
+        """Its number."""
+        return (item.number,)
 
     def line(self, index: int, width: int) -> Line:
         """One transaction."""
-        page = self.pages[index]
+        page = self.items[index]
         if self.columns is None:
             return EMPTY
         return styled.clip(self.columns.line(page, self.concerns.get(page.number, ())), width)
 
     def show(self, pages: list[TransactionPage], columns: Layout) -> None:
-        """Other transactions; the cursor stays on its own."""
-        before = self.page_chosen
-        self.pages, self.columns = pages, columns
-        self.forget()
-        self.set_count(len(pages))
-        at = next((at for at, one in enumerate(pages) if before and one.number == before.number), None)
-        if at is not None and at != self.cursor:
-            self.move_to(at, tell=False)
+        """Other transactions."""
+        self.columns = columns
+        self.set_items(pages)
 
 
 class PageLines(VirtualList):
@@ -82,19 +74,13 @@ class PageLines(VirtualList):
         self.set_count(len(items))
 
 
-class TransactionsView(Vertical):
+class TransactionsView(TabView):
     """The list, or the page of one of them."""
 
-    DEFAULT_CSS = """
-    TransactionsView { height: 1fr; }
-    TransactionsView OneLine { background: $panel; }
-    """
-
     def __init__(self, session: Session) -> None:
-        super().__init__(id="transactions")
-        self.session = session
-        self.heading = OneLine()
         self.list = TransactionList()
+        super().__init__(session, self.list, id="transactions")
+        self.heading = OneLine()
         self.page = PageLines()
         self.page.display = False
         self.shown: int | None = None  # the number of the transaction whose page is shown
@@ -126,17 +112,6 @@ class TransactionsView(Vertical):
             self._show_page()
         self._head()
 
-    def show_rows(self, rows: NDArray[np.int64] | None) -> None:
-        """Transactions stay, whatever the filter leaves of the messages."""
-
-    def go_to(self, row: int) -> None:
-        """Puts the cursor on a line."""
-        self.target.move_to(row)
-
-    def on_show(self) -> None:
-        """It may have missed something."""
-        self.grown()
-
     def on_resize(self) -> None:
         """Other columns fit, and other charts."""
         self.call_after_refresh(self._resized)
@@ -146,13 +121,8 @@ class TransactionsView(Vertical):
         self._show_page()
         self._head()
 
-    def on_virtual_list_moved(self, event: VirtualList.Moved) -> None:
-        """Nobody else's business."""
-        event.stop()
-
-    def on_virtual_list_opened(self, event: VirtualList.Opened) -> None:
+    def opened(self, source: VirtualList, index: int) -> None:
         """A click on the line of the cursor."""
-        event.stop()
         self.do_open(None)
 
     # --- list and page ----------------------------------------------------------------------------------------------
@@ -184,7 +154,7 @@ class TransactionsView(Vertical):
             self.heading.say(styled.clip(line, max(self.size.width, 20)))
 
     def _show_page(self) -> None:
-        page = next((one for one in self.list.pages if one.number == self.shown), None)
+        page = next((one for one in self.list.items if one.number == self.shown), None)
         if page is None:
             if self.shown is not None:
                 self._close()
@@ -216,7 +186,7 @@ class TransactionsView(Vertical):
         """Enter: the page of a transaction; there, the message or finding under the cursor."""
         del count
         if self.shown is None:
-            page = self.list.page_chosen
+            page = self.list.item
             if page is None:
                 return "There is nothing to be opened."
             self._open(page)
@@ -248,11 +218,11 @@ class TransactionsView(Vertical):
         return self._step(-(count or 1))
 
     def _step(self, steps: int) -> str:
-        if not self.list.pages:
+        if not self.list.items:
             return "There are no transactions."
         if self.shown is not None:
             self.list.move_by(steps)
-        page = self.list.page_chosen
+        page = self.list.item
         if page is not None:
             self._open(page)
         return ""

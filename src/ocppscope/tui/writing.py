@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.timer import Timer
 
     from ocppscope.tui.drafts import Verdict
 
@@ -26,6 +27,8 @@ MAX_OBJECTIONS = 5
 """Lines about what is wrong with a draft."""
 MAX_OFFERED = 8
 """Choices that are shown at once."""
+REST_AFTER = 0.15
+"""Seconds for which nothing is typed before the text is looked at."""
 
 
 class DraftArea(TextArea):
@@ -35,8 +38,19 @@ class DraftArea(TextArea):
     DraftArea, DraftArea:focus { border: none; padding: 0 1; height: 1fr; min-height: 3; background: $surface; }
     """
 
+    class Rested(Message):
+        """Nothing more was typed for a moment."""
+
     def __init__(self, text: str = "") -> None:
         super().__init__(text, show_line_numbers=True, soft_wrap=True, tab_behavior="focus")
+        self._timer: Timer | None = None
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Waits whether more is typed."""
+        event.stop()
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(REST_AFTER, lambda: self.post_message(self.Rested()))
 
 
 def verdict_lines(verdict: Verdict, valid: str) -> list[Line]:

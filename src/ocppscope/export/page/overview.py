@@ -86,7 +86,7 @@ def context(
         "redacted": redacted,
         "version": version("ocppscope"),
         "report": report,
-        "notices": report.notices if report is not None else (),
+        "notices": _notices(report) if report is not None else (),
         "counts": _counts(report),
         "findings": _forest(findings),
         "more_findings": len(report.findings) - len(findings) if report is not None else 0,
@@ -98,6 +98,11 @@ def context(
         "tally": tally,
         "lasted": times.span(tally.last_ns - tally.base_ns),
     }
+
+
+def _notices(report: Report) -> tuple[str, ...]:
+    """What was not looked at, and what else is to be known of the captures."""
+    return (report.reservation, *report.notices) if report.unread else report.notices
 
 
 def script_data(known: Mapping[int, Connection], tally: Tally) -> dict[str, Any]:

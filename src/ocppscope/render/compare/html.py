@@ -1,23 +1,15 @@
-"""The comparison as one HTML file that works offline: no script, no request to anywhere, everything from the wire
-escaped.
-
-Jinja2's autoescape does the escaping; a content security policy in the page allows the one style sheet in it, by its
-hash, and nothing else.
-"""
+"""The comparison as one HTML file that works offline, without a script; see `render.html`."""
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
-
-from jinja2 import Environment, StrictUndefined
 
 from ocppscope.compare.report import Mark
 from ocppscope.render import styled, times
 from ocppscope.render.compare import cells
 from ocppscope.render.compare.text import SIGNS
+from ocppscope.render.html import head, template
 from ocppscope.render.wiretext import visible
 
 if TYPE_CHECKING:
@@ -33,21 +25,19 @@ MAX_ROWS = 500
 def html(report: Comparison) -> Iterator[str]:
     """The page."""
     folder = files("ocppscope.render.compare")
-    style = folder.joinpath("page.css").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(
-        shown=lambda text, limit=MAX_TEXT: visible(str(text), limit), stamp=times.stamp, cell=cells.cell, half=_half,
-        rank=_rank, mark=_mark, sign=lambda mark: SIGNS[mark], count=_count,
-    )  # fmt: skip
-    letters = tuple(zip("AB", report.captures, strict=True))
-    yield from environment.from_string(folder.joinpath("page.html").read_text("utf-8")).generate(
-        report=report,
-        captures=letters,
-        names=" and ".join(one.name for one in report.captures),
-        style=style,
-        style_hash=f"sha256-{b64encode(sha256(style.encode()).digest()).decode()}",
-        max_rows=MAX_ROWS,
+    title = " and ".join(one.name for one in report.captures)
+    yield head(visible(title, MAX_TEXT), folder.joinpath("page.css").read_text("utf-8"))
+    body = template(
+        folder.joinpath("page.html").read_text("utf-8"),
+        shown=lambda text, limit=MAX_TEXT: visible(str(text), limit),
+        cell=cells.cell,
+        half=_half,
+        rank=_rank,
+        mark=_mark,
+        sign=lambda mark: SIGNS[mark],
     )
+    letters = tuple(zip("AB", report.captures, strict=True))
+    yield from body.generate(report=report, captures=letters, max_rows=MAX_ROWS)
 
 
 def _half(one: Half | None) -> str:
@@ -62,7 +52,3 @@ def _rank(weight: int) -> str:
 
 def _mark(mark: Mark) -> str:
     return "context" if mark in (Mark.SAME, Mark.CONTEXT) else "differs"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from ocppscope.compare.report import Mark
+from ocppscope.plural import counted
 from ocppscope.render import styled, times
 from ocppscope.render.compare.cells import cell, half, is_number
 from ocppscope.render.palette import PLAIN, Palette
@@ -74,12 +75,8 @@ def _capture(one: Capture) -> str:
     few = ", ".join(visible(name, 48) for name in one.stations[:3]) + (", …" if len(one.stations) > 3 else "")
     stations = f"{len(one.stations):,} stations: {few}" if len(one.stations) > 1 else few or "no station"
     when = f"{times.stamp(one.begins_ns)} to {times.stamp(one.ends_ns)}" if one.ends_ns else "empty"
-    counts = f"{_many(one.connections, 'connection')}, {_many(one.messages, 'message')}"
+    counts = f"{counted(one.connections, 'connection')}, {counted(one.messages, 'message')}"
     return f"{visible(one.name, 80)}: {stations}, {counts}, {when}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _wrapped(sentence: str, width: int, indent: str, on: str = "", off: str = "") -> Iterator[str]:

@@ -1,20 +1,14 @@
-"""The report as one HTML file that works offline: no script, no request to anywhere, everything from the wire
-escaped.
-
-Jinja2's autoescape does the escaping; a content security policy in the page forbids whatever might slip through.
-"""
+"""The report as one HTML file that works offline, without a script; see `render.html`."""
 
 from __future__ import annotations
 
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined
-
 from ocppscope.analysis.finding import Severity
 from ocppscope.analysis.registry import RULES
 from ocppscope.analysis.report import standpoint
-from ocppscope.render import times
+from ocppscope.render.html import MAX_TEXT, head, template
 from ocppscope.render.wiretext import visible
 
 if TYPE_CHECKING:
@@ -22,17 +16,14 @@ if TYPE_CHECKING:
 
     from ocppscope.analysis.report import Report
 
-MAX_TEXT = 400
-
 
 def html(report: Report) -> Iterator[str]:
     """The page."""
-    source = files("ocppscope.render.diagnosis").joinpath("page.html").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = lambda text, limit=MAX_TEXT: visible(str(text), limit)
-    environment.filters["stamp"] = times.stamp
+    folder = files("ocppscope.render.diagnosis")
+    title = f"Diagnosis of {visible(', '.join(report.captures), MAX_TEXT)}"
+    yield head(title, folder.joinpath("page.css").read_text("utf-8"))
     roots = [one for one in report.findings if one.root is None]
-    yield from environment.from_string(source).generate(
+    yield from template(folder.joinpath("page.html").read_text("utf-8")).generate(
         report=report,
         rules=RULES,
         counts=[(severity.label, count) for severity, count in sorted(report.counts().items(), reverse=True)],

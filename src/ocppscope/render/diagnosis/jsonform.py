@@ -29,6 +29,7 @@ def json(report: Report) -> Iterator[str]:
         "counts": {severity.label: count for severity, count in report.counts().items()},
         "stations": [_station(one) for one in report.stations],
         "findings": [finding_row(one) for one in report.findings],
+        "unread": [{"kind": one.kind, "count": one.count, "text": one.text} for one in report.unread],
         "notices": report.notices,
     }
     yield msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"

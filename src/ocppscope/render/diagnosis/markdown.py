@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ocppscope.analysis.finding import Severity
 from ocppscope.analysis.registry import RULES
 from ocppscope.analysis.report import standpoint
+from ocppscope.plural import counted
 from ocppscope.render import times
 from ocppscope.render.wiretext import visible
 
@@ -55,12 +56,12 @@ def markdown(report: Report) -> Iterator[str]:
 
 def _summary(report: Report) -> str:
     counts = ", ".join(
-        f"{count:,} {severity.label}{'' if count == 1 else 's'}"
-        for severity, count in sorted(report.counts().items(), reverse=True)
-        if count
+        counted(count, severity.label) for severity, count in sorted(report.counts().items(), reverse=True) if count
     )
     begin, end = times.stamp(report.begins_ns), times.stamp(report.ends_ns)
-    return f"{counts or 'Nothing found'} in {report.messages:,} messages, {begin} to {end} (UTC)."
+    verdict = f"{counts} in" if counts else report.nothing
+    left_out = f" **{plain(report.reservation, len(report.reservation))}**" if report.unread else ""
+    return f"{verdict} {counted(report.messages, 'message')}, {begin} to {end} (UTC).{left_out}"
 
 
 def _section(finding: Finding, report: Report) -> Iterator[str]:

@@ -39,7 +39,8 @@ def sarif(report: Report) -> Iterator[str]:
             {
                 "executionSuccessful": True,
                 "toolExecutionNotifications": [
-                    {"level": "note", "message": {"text": notice}} for notice in report.notices
+                    *({"level": "warning", "message": {"text": one}} for one in (report.reservation,) if one),
+                    *({"level": "note", "message": {"text": notice}} for notice in report.notices),
                 ],
             }
         ],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ocppscope.analysis.finding import Finding, Severity
 from ocppscope.analysis.registry import RULES
 from ocppscope.analysis.report import standpoint
+from ocppscope.plural import counted
 from ocppscope.render import times
 from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.wiretext import visible
@@ -105,7 +106,7 @@ def _stations(report: Report, palette: Palette, *, full: bool) -> Iterator[str]:
 
 
 def _station(one: StationSummary, palette: Palette) -> str:
-    connections = "1 connection" if one.connections == 1 else f"{one.connections:,} connections"
+    connections = counted(one.connections, "connection")
     sent, received = one.messages
     facts = [
         visible(one.model, 80),
@@ -120,17 +121,15 @@ def _station(one: StationSummary, palette: Palette) -> str:
 def _summary(report: Report, palette: Palette) -> str:
     counts = report.counts()
     parts = [
-        f"{_colour(severity, palette)}{_many(count, severity.label)}{palette.off}"
+        f"{_colour(severity, palette)}{counted(count, severity.label)}{palette.off}"
         for severity, count in sorted(counts.items(), reverse=True)
         if count
     ]
     explained = sum(one.root is not None for one in report.findings)
     more = f"; {explained:,} more are explained by them" if explained else ""
-    return f"{', '.join(parts) or 'Nothing found'} in {_many(report.messages, 'message')}{more}.\n"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"
+    begins = f"{', '.join(parts)} in" if parts else report.nothing
+    left_out = f" {palette.odd}{report.reservation}{palette.off}" if report.unread else ""
+    return f"{begins} {counted(report.messages, 'message')}{more}.{left_out}\n"
 
 
 def _colour(severity: Severity, palette: Palette) -> str:

@@ -54,10 +54,10 @@ _JSON = """\
 ## JSON and CSV
 
 `--format json` prints one object: `captures`, `by`, `begins_ns`, `ends_ns`, `messages`, `vantages` (by
-station), `rows`, `missing` (figures without a case) and `notices`. A row has `figure`, `family`, `station`
-(null: several), `of` (what it is told apart by), `n`, `unit`, `min`, `p50`, `p95`, `p99`, `max` or `value`,
-`severity`, `counts` and `vantage`. Times are in nanoseconds, their `unit` is `ns`. `--format csv` has the same
-in columns.
+station), `rows`, `missing` (figures without a case), `unread` (what was not looked at: `kind`, `count`,
+`text`) and `notices`. A row has `figure`, `family`, `station` (null: several), `of` (what it is told apart
+by), `n`, `unit`, `min`, `p50`, `p95`, `p99`, `max` or `value`, `severity`, `counts` and `vantage`. Times are
+in nanoseconds, their `unit` is `ns`. `--format csv` has the same in columns.
 """
 
 

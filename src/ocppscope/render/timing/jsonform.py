@@ -30,6 +30,7 @@ def json(report: TimingReport) -> Iterator[str]:
         "vantages": report.vantages,
         "rows": [timing_row(row) for row in report.rows],
         "missing": [one.id for one in report.missing],
+        "unread": [{"kind": one.kind, "count": one.count, "text": one.text} for one in report.unread],
         "notices": report.notices,
     }
     yield msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"

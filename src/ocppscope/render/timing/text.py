@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ocppscope.analysis.finding import Severity
 from ocppscope.analysis.report import standpoint
 from ocppscope.analysis.timing.figures import FAMILIES, FIGURES, Kind, Row, Unit
+from ocppscope.analysis.unread import reservation
+from ocppscope.plural import counted
 from ocppscope.render import times
 from ocppscope.render.palette import PLAIN, Palette
 from ocppscope.render.timing.amounts import NOTHING, amount, details, name
@@ -156,7 +158,7 @@ class _Tables:
         """Where it was captured, which says what latency means."""
         vantages = self._report.vantages
         for vantage, count in Counter(vantages.values()).most_common():
-            where = "" if len(vantages) == 1 else f"{count:,} station{'' if count == 1 else 's'}: "
+            where = "" if len(vantages) == 1 else f"{counted(count, 'station')}: "
             yield self._dim(f"{where}{standpoint(vantage)}")
         if any("network_ns" in row.counts for row in self._report.rows):
             yield self._dim("none: timed out. net: the round trip to the side that answers, included in a latency.")
@@ -172,9 +174,11 @@ class _Tables:
             for line in wrap(f"Without a case: {names}.", WIDTH, break_on_hyphens=False):
                 yield self._dim(line)
         begins, ends = times.stamp(report.begins_ns), times.stamp(report.ends_ns)
-        stations = "1 station" if len(report.vantages) == 1 else f"{len(report.vantages):,} stations"
+        stations = counted(len(report.vantages), "station")
         yield self._dim(_LEGEND)
         yield f"{report.messages:,} messages of {stations}, {begins} to {ends} (UTC).\n"
+        if report.unread:
+            yield f"{self._palette.odd}{reservation(report.unread)}{self._palette.off}\n"
         if missing and not self._full:
             yield f"{len(missing)} of {len(FIGURES)} figures have no case here; --all lists them.\n"
         for notice in report.notices:
