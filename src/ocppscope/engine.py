@@ -9,7 +9,9 @@ stream, the events are the same.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import partial
+from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ from ocppscope.model import (
     Flow,
     PacketBlock,
     PacketComment,
+    Problem,
     Side,
 )
 from ocppscope.ocpp.codec import heads
@@ -36,6 +39,7 @@ from ocppscope.wire.attempts import Attempts, attempt_of
 from ocppscope.wire.connection import DEAD, Phase
 from ocppscope.wire.dismissal import Dismissed, dismissed
 from ocppscope.wire.frames import COMPRESSED, MASKED
+from ocppscope.wire.held import HeldBack
 from ocppscope.wire.http import is_plain_request
 from ocppscope.wire.link import (
     ACK,
@@ -50,7 +54,7 @@ from ocppscope.wire.link import (
     zero_windows,
 )
 from ocppscope.wire.order import NOT_EXPECTED, Row, smooth_flows
-from ocppscope.wire.tcp import MODULUS, Segment
+from ocppscope.wire.tcp import MAX_TAIL, MODULUS, Segment
 from ocppscope.wire.tlsflows import TlsFlows, packed
 from ocppscope.wire.transport import RoundTripTable
 
@@ -66,14 +70,26 @@ if TYPE_CHECKING:
     from ocppscope.wire.tlsstream import TlsStream
     from ocppscope.wire.transport import State
 
-MAX_EMBRYOS = 1 << 14
-"""Connections that are not WebSocket yet and are looked at; of more, the oldest wait for a new request."""
+MAX_EMBRYOS = 1 << 16
+"""Connections that are not WebSocket yet and are looked at; of more, that longest without a packet is forgotten."""
+MAX_CONNECTIONS = 1 << 16
+"""WebSockets that are followed at a time; of more, those longest without a packet are forgotten."""
+MAX_LEAVING = 1 << 12
+"""WebSockets that one side has closed, with a FIN, and the other has not; of more, that longest without a packet that
+tells of it is forgotten."""
+MAX_HELD = 64 << 20
+"""Bytes of memory in which all connections together wait for what completes a frame, a message, a head or a hole;
+with more, those that hold most give it up."""
+FORGOTTEN_AT_ONCE = 64
+"""Which part of the WebSockets that are followed is forgotten at once."""
+PACKETS_A_WEIGHING = 64
+"""Packets for each connection after which all are asked what they hold, touched or not."""
 LEG_WINDOW_NS = 2_000_000_000
 """How far apart the same upgrade or message may be seen on two legs of one session."""
 MAX_CLUES = 4096
 """Upgrades and first messages that are remembered to recognise another leg by."""
-MAX_SNAPSHOTS = 1 << 17
-"""Connections whose latest snapshot is kept; of more, the oldest closed ones are forgotten."""
+MAX_SNAPSHOTS = 1 << 13
+"""Closed connections whose last snapshot is kept: the latest, and of those with lost bytes half as many anyway."""
 SYN_WAIT_NS = 90_000_000_000
 """How long after the last SYN an answer to it is waited for; systems wait up to 64 s before they send it again."""
 CLOCK_JUMP_NS = 86_400_000_000_000
@@ -81,6 +97,12 @@ CLOCK_JUMP_NS = 86_400_000_000_000
 MAX_EXAMPLES = 5
 """Flows of a kind that a summary names."""
 
+_CAPTURE_END = "end of capture"
+_FORGOTTEN = Problem(
+    "tcp.forgotten",
+    "It was not followed any further, to keep memory bounded: more connections were open than are followed, and it "
+    "was longest without a packet, or what it held was most of all.",
+)
 _SHIELDED = comment_of(Act("tls", Side.STATION.label))
 _NEVER = 1 << 63
 _SMOOTH, _ROUGH, _ODD = 0, 1, 2  # of a smooth flow; perhaps in order by itself; neither
@@ -96,6 +118,9 @@ class Summary:
         self.segments = 0  # of TCP
         self.link = link
         self.flows = dict.fromkeys(Phase, 0)
+        self.forgotten = 0  # connections of `flows` that were let go of while nobody knew what they were
+        self.forgotten_sessions = 0  # WebSockets that were let go of
+        self.given_up = 0  # times that one gave up what it held
         self.unfollowed_tls = 0  # connections of which no `TlsConnection` tells all there was; known at the end
         self.examples: dict[Phase, list[Flow]] = {phase: [] for phase in Phase}
 
@@ -129,25 +154,31 @@ class Engine:
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
-        self.connections: dict[int, Connection] = {}  # the latest snapshots, by number
+        self.connections: OrderedDict[int, Connection] = OrderedDict()  # the last snapshots of ended ones, by number
+        self._lossy = 0  # of these, those with lost bytes
         self._link = LinkDecoder(self.options.hash_key)
         self.summary = Summary(self._link.stats)
         self._flows = flows.FlowTable()
         self._tracks: dict[int, Track] = {}  # by slot
         self._lanes: dict[int, Lane] = {}  # by slot * 2 + direction
         self._sealed: dict[int, Lane] = {}  # those of them that are in TLS
-        self._embryos: dict[int, None] = {}  # slots of tracks that are not WebSocket yet, oldest first
+        self._embryos: OrderedDict[int, None] = OrderedDict()  # slots of tracks that are not WebSocket yet; LRU
+        self._held: HeldBack[Track] = HeldBack()
+        self.touch = self._held.touch
+        self._weigh_at = 0  # packets
+        self._leaving: OrderedDict[int, None] = OrderedDict()  # slots of WebSockets of which one side has ended; LRU
         self._stalled: dict[int, Track] = {}
         self._attempts = Attempts()
         self.round_trips = RoundTripTable()
         self._tls = TlsFlows(self._flows, self.emit)
-        self._waiting: dict[int, int] = {}  # slots of tracks that are but a SYN → until when; oldest first
+        self._waiting: OrderedDict[int, int] = OrderedDict()  # tracks that are but a SYN → until when; oldest first
         self.batch = Batch()
         self._now = 0
         self._numbers = 0
-        self._clues: dict[object, _Sighting] = {}
+        self._clues: dict[int, _Sighting] = {}  # by their hash: they may be long
         self._shielded: set[int] = set()  # slots of connections in this block that the proxy says were TLS
         self._dropped: dict[int, Track] = {}  # that ended in this block, by slot; for comments
+        self._keeps_dropped = False
 
     # --- what tracks need ---------------------------------------------------------------------------------------
 
@@ -155,23 +186,29 @@ class Engine:
         """Hands out an event."""
         self.batch.add(event)
         if isinstance(event, ConnectionOpened | ConnectionClosed):
-            self.connections[event.connection.number] = event.connection
             if event.connection.subject == "ocpp":
                 self._tls.meet(event.connection.flow)
-            if len(self.connections) > MAX_SNAPSHOTS:
-                self._forget_closed()
+            if isinstance(event, ConnectionClosed):
+                self._keep(event.connection)
+
+    def _keep(self, connection: Connection) -> None:
+        kept = self.connections
+        kept[connection.number] = connection
+        self._lossy += any(connection.lost_bytes)
+        while len(kept) > MAX_SNAPSHOTS:
+            number, oldest = next(iter(kept.items()))
+            if any(oldest.lost_bytes):
+                if self._lossy <= MAX_SNAPSHOTS // 2:
+                    kept.move_to_end(number)
+                    continue
+                self._lossy -= 1
+            del kept[number]
 
     @property
     def secrets(self) -> Secrets | None:
         """See `track.Host`."""
         secrets = self.options.secrets
         return secrets if secrets is not None and (secrets.version or self.options.expects_secrets) else None
-
-    def _forget_closed(self) -> None:
-        """Makes room for half as many connections again, if so many have closed."""
-        closed = [number for number, connection in self.connections.items() if connection.closed_ns is not None]
-        for number in closed[: MAX_SNAPSHOTS // 2]:
-            del self.connections[number]
 
     def enrol(self, track: Track) -> int:
         """The number of a connection that was just recognised."""
@@ -184,11 +221,12 @@ class Engine:
         The same key or message id alone proves nothing, since careless stations use constant ones: the flows must
         differ in more than the station's port, and the two sightings must be close.
         """
-        known = self._clues.get(clue)
+        name = hash(clue)
+        known = self._clues.get(name)
         if known is None or time_ns - known.time_ns > LEG_WINDOW_NS:
             if len(self._clues) >= MAX_CLUES:
                 del self._clues[next(iter(self._clues))]
-            self._clues[clue] = _Sighting(track.number, track.flow, time_ns)
+            self._clues[name] = _Sighting(track.number, track.flow, time_ns)
             return None
         if known.flow.server == track.flow.server and known.flow.client.address == track.flow.client.address:
             return None
@@ -204,7 +242,10 @@ class Engine:
     def packets(self, block: PacketBlock) -> Batch:
         """The events of the next packets."""
         segments = self._link.decode(block)
+        for track in self._dropped.values():
+            track.release()
         self._dropped.clear()
+        self._keeps_dropped = bool(block.comments)
         self._shielded.clear()
         if self.options.share[1] > 1:
             segments = _own_share(segments, *self.options.share)
@@ -219,7 +260,8 @@ class Engine:
         for comment in commented:
             self._comment(block, segments, *comment)
         if len(block.time_ns):
-            self._now = max(self._now, int(block.time_ns[-1]))
+            self._now = max(self._now, int(block.time_ns.max()))
+        self._bound()
         return self._take_batch()
 
     def _commented(self, block: PacketBlock, segments: Segments, slots: Ints) -> list[_Commented]:
@@ -257,7 +299,10 @@ class Engine:
         if not len(unknown):
             return rows
         gone, kept = np.zeros(len(state), np.bool_), np.zeros(len(slots), np.bool_)
+        slow = int(np.ptp(block.time_ns)) > SYN_WAIT_NS
         for one in dismissed(segments, slots[unknown], unknown, state == flows.IDLE):
+            if slow and _answered_late(block, segments, one):
+                continue
             left = None
             if one.phase is Phase.TLS and self.secrets is not None:
                 continue  # there may be keys for it: it is read like any other connection
@@ -342,7 +387,7 @@ class Engine:
                     lane.half.next = following
                     if not size:
                         continue
-                    lane.half.tail = data[begin : begin + size]
+                    lane.half.tail = data[begin if size <= MAX_TAIL else begin + size - MAX_TAIL : begin + size]
                 assert lane is not None
                 reader = lane.reader
                 if form_ == lane.form and reader.idle:
@@ -384,7 +429,7 @@ class Engine:
                     half = lane.half
                     half.next = int(row.after[last])
                     at, length = int(segments.payload[rows[last]]), int(segments.length[rows[last]])
-                    half.tail = data[at : at + length]
+                    half.tail = data[at + max(length - MAX_TAIL, 0) : at + length]
         if len(found.seats):
             self.round_trips.add_many(found.seats, found.trips_ns)
         return found.rows
@@ -446,12 +491,12 @@ class Engine:
         source, destination = endpoints(data, ip)
         ends = (source, destination) if segment.direction == 0 else (destination, source)
         track = Track(self, ends, segment.time_ns, segment.packet)
-        track.shielded = slot in self._shielded
+        track.slot, track.shielded = slot, slot in self._shielded
         self._tracks[slot] = track
         self._embryos[slot] = None
         if len(self._embryos) > MAX_EMBRYOS:
-            oldest = next(iter(self._embryos))
-            self._end(oldest, self._tracks[oldest], segment.time_ns, flows.IDLE)
+            self.summary.forgotten += 1
+            self._forget(self._tracks[next(iter(self._embryos))], segment.time_ns)
         return track
 
     def _after(self, slot: int, track: Track, time_ns: int) -> None:
@@ -467,6 +512,12 @@ class Engine:
             return
         if phase is Phase.WEBSOCKET:
             self._embryos.pop(slot, None)
+        elif slot in self._embryos:
+            self._embryos.move_to_end(slot)
+        if track.observer.assembler.half_closed:
+            self._leaving[slot] = None
+            self._leaving.move_to_end(slot)
+        self.touch(track)
         if track.observer.assembler.deadline is not None:
             self._stalled[slot] = track
         else:
@@ -512,8 +563,9 @@ class Engine:
         self._drop(slot, track, state)
 
     def _drop(self, slot: int, track: Track, state: int) -> None:
-        if self._tracks.pop(slot, None) is not None:
-            self._dropped[slot] = track
+        del self._tracks[slot]
+        self._held.forget(track)
+        self._leaving.pop(slot, None)
         self._embryos.pop(slot, None)
         self._stalled.pop(slot, None)
         self._waiting.pop(slot, None)
@@ -522,6 +574,10 @@ class Engine:
         self._flows.state[slot] = state
         sealed = track.observer.inside is not None and not track.observer.inside.has_spoken
         self.summary.note(Phase.TLS if sealed else track.observer.phase, lambda: track.flow)
+        if self._keeps_dropped:
+            self._dropped[slot] = track
+        else:
+            track.release()
 
     def _expire(self, time_ns: int) -> None:
         for slot, track in list(self._stalled.items()):
@@ -529,6 +585,51 @@ class Engine:
             if assembler.deadline is not None and time_ns > assembler.deadline:
                 assembler.expire(time_ns)
                 self._after(slot, track, time_ns)
+
+    # --- bounds of all connections together ---------------------------------------------------------------------
+
+    def _bound(self) -> None:
+        """Lets go of what is too much. Between two blocks only: within one, smooth flows rely on their lanes."""
+        held, tracks = self._held, self._tracks
+        if self.summary.packets >= self._weigh_at:
+            self._weigh_at = self.summary.packets + PACKETS_A_WEIGHING * max(len(tracks), 1024)
+            for track in tracks.values():
+                held.touch(track)
+        held.settle()
+        if held.total > MAX_HELD:
+            for track in held.largest(MAX_HELD * 3 // 4):
+                self._give_up_held(track)
+            held.settle()
+        while len(self._leaving) > MAX_LEAVING:
+            self.summary.forgotten_sessions += 1
+            self._forget(tracks[next(iter(self._leaving))], self._now)
+        too_many = len(tracks) - len(self._embryos) - MAX_CONNECTIONS
+        if too_many > 0:
+            self._forget_idle(too_many + MAX_CONNECTIONS // FORGOTTEN_AT_ONCE)
+
+    def _give_up_held(self, track: Track) -> None:
+        """Takes from a connection what it holds, and if that is not most of it, forgets the connection."""
+        before = track.held_back()
+        self.summary.given_up += 1
+        if track.observer.phase is Phase.WEBSOCKET:
+            track.let_go(self._now)
+            if track.slot >= 0:
+                self._after(track.slot, track, self._now)
+        self._held.touch(track)
+        if track.slot in self._tracks and track.held_back() > before // 2:
+            self._forget(track, self._now)
+
+    def _forget_idle(self, count: int) -> None:
+        """Forgets WebSockets that are longest without a packet."""
+        open_ = (track for slot, track in self._tracks.items() if slot not in self._embryos)
+        for track in nsmallest(count, open_, key=lambda track: track.last_ns):
+            self.summary.forgotten_sessions += 1
+            self._forget(track, self._now)
+
+    def _forget(self, track: Track, time_ns: int) -> None:
+        """Follows a connection no further; if it goes on, it is met as if the capture began there."""
+        track.problem(None, _FORGOTTEN)
+        self._end(track.slot, track, time_ns, flows.NEW, _CAPTURE_END)
 
     # --- streams ------------------------------------------------------------------------------------------------
 
@@ -539,6 +640,9 @@ class Engine:
     def stream(self, track: Track, side: Side, data: bytes, time_ns: int, packet: int = 0) -> Batch:
         """The events of the next bytes that `side` sent; `packet` numbers the read that they came from."""
         track.observer.data(int(side), data, time_ns, packet)
+        self._held.touch(track)
+        self._now = max(self._now, time_ns)
+        self._bound()
         return self._take_batch()
 
     def stream_closed(self, track: Track, side: Side, how: str, time_ns: int) -> Batch:
@@ -549,6 +653,7 @@ class Engine:
         track.observer.closed(int(side), how, time_ns, 0)
         if track.over:
             track.end(time_ns)
+            self._held.forget(track)
         return self._take_batch()
 
     def retry(self) -> Batch:
@@ -564,7 +669,7 @@ class Engine:
     def finish(self) -> Batch:
         """The events of the end of the capture: everything still open is closed at the last packet's time."""
         for slot, track in list(self._tracks.items()):
-            self._end(slot, track, self._now, flows.DEAD, "end of capture")
+            self._end(slot, track, self._now, flows.DEAD, _CAPTURE_END)
         self._tls.finish(self._now)
         self.summary.unfollowed_tls = self._tls.unfollowed + self._tls.let_go
         for event in self._attempts.finish():
@@ -575,6 +680,14 @@ class Engine:
 def _flow_of(data: bytes | bytearray, found: Dismissed) -> Flow:
     source, destination = endpoints(data, found.ip)
     return Flow(destination, source) if found.answered else Flow(source, destination)
+
+
+def _answered_late(block: PacketBlock, segments: Segments, one: Dismissed) -> bool:
+    """Whether nobody waits any more for the answer to a flow's SYN when it comes."""
+    synchronises = (segments.flags[one.rows] & SYN) != 0
+    first, answer = segments.packet[one.rows[[0, int(np.argmin(synchronises))]]].tolist()
+    times = block.time_ns[first : answer + 1]
+    return bool(synchronises[0]) and int(times.max() - times[0]) > SYN_WAIT_NS
 
 
 def _segment(segments: Segments, data: bytes, row: int, time_ns: int, packet: int) -> Segment:

@@ -8,6 +8,8 @@ PROBLEMS: dict[str, str] = {
     # tcp
     "tcp.before-start": "a capture without a SYN begins with swapped segments; the earlier bytes are not read",
     "tcp.overlap-conflict": "bytes were retransmitted with another content",
+    "tcp.far-segment": "a segment lies far from those before it; it is only read if others go on from it",
+    "tcp.forgotten": "a connection was not followed any further, to keep memory bounded",
     # tls
     "tls.not-a-record": "bytes stand where a TLS record must begin, and begin none",
     "tls.malformed": "a message of a TLS handshake cannot be read",

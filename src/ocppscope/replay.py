@@ -250,6 +250,9 @@ class Replay:
         """The connection of whose session a log says that this one repeats it."""
         return self._leg(self._talk) if self._talk else None
 
+    def touch(self, track: Track) -> None:
+        """A log holds whole messages: there is nothing to be held back."""
+
     def _leg(self, talk: _Talk) -> int | None:
         return None if talk.leg_of is None else self._numbers.get(talk.leg_of)
 

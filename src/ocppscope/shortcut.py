@@ -49,6 +49,9 @@ class Connected(Protocol):
     def text(self, side: Side, text: Text) -> None:
         """A data message."""
 
+    def touched(self) -> None:
+        """What is held back may have changed."""
+
 
 class Lane:
     """The short cut of one direction while nothing is unusual about its connection: what is needed, within reach.
@@ -105,8 +108,11 @@ class Lane:
         """A segment that holds anything else than one whole text frame."""
         if self.inside is not None and form < OPENED:
             self.inside.data(self.direction, data, time_ns, packet)
-        elif not self._is_beat(data, time_ns, packet):
+        elif self._is_beat(data, time_ns, packet):
+            return
+        else:
             self.reader.feed(data, time_ns, packet)
+        self._track.touched()
 
     def _is_beat(self, data: bytes, time_ns: int, packet: int) -> bool:
         """Takes a ping or pong that is one ordinary frame, all of it and nothing else, as its reader would."""

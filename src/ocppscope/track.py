@@ -27,9 +27,10 @@ from ocppscope.ocpp.versions import version_of
 from ocppscope.shortcut import Lane
 from ocppscope.wire.connection import ConnectionObserver, Phase
 from ocppscope.wire.frames import CLOSE
+from ocppscope.wire.http import ORDINARY_BYTES, head_bytes
 from ocppscope.wire.judge import Judge
 from ocppscope.wire.link import FIN, RST
-from ocppscope.wire.tlsflow import TlsFlow
+from ocppscope.wire.tlsflow import MIN_SPEECH, TlsFlow
 from ocppscope.wire.transport import Tally
 from ocppscope.wire.websocket import Control
 
@@ -47,6 +48,7 @@ SURE_ID_LENGTH = 16
 """Characters that a message id must have for its message to be such a clue."""
 
 _OCPP_TEXT = re.compile(rb"\s*\[\s*[2-6]\s*,")
+_TOO_MUCH = "what waits for them on all connections together took too much memory"
 _NO_CLOSE_FRAME = Problem(
     "ws.no-close-frame",
     "The connection ended without a Close frame; endpoints report 1006 (RFC 6455 §7.1.5).",
@@ -72,6 +74,9 @@ class Host(Protocol):
 
     def leg_of(self, track: Track, clue: object, time_ns: int) -> int | None:
         """The connection of whose session `track` repeats what `clue` names."""
+
+    def touch(self, track: Track) -> None:
+        """What a connection holds back may have changed."""
 
 
 class Ending:
@@ -116,6 +121,7 @@ class Track:
         "opened_ns",
         "problems",
         "shielded",
+        "slot",
         "subject",
         "tally",
     )
@@ -127,6 +133,7 @@ class Track:
         self.ends = ends
         self.opened_ns = opened_ns
         self.first_packet = first_packet
+        self.slot = -1  # in the flow table; -1: a stream
         self.number = -1
         self.last_handshake: Handshake | None = None
         self.dialogue: Dialogue | None = None
@@ -135,19 +142,22 @@ class Track:
         self.leg: int | None = None
         self._lanes: tuple[Lane, Lane] | None = None
         self.ending = Ending()
-        self.lost_bytes = [0, 0]
-        self.problems: list[Problem] = []
-        self._others = [0, 0]  # messages of a WebSocket that carries no OCPP
-        self._judged: list[Problem | None] = [None, None]
+        self.lost_bytes = (0, 0)
+        self.problems: tuple[Problem, ...] = ()
+        self._others = (0, 0)  # messages of a WebSocket that carries no OCPP
+        self._judged: tuple[Problem | None, Problem | None] = (None, None)
         self._clues = 0
         self._announced = False
 
     @property
     def flow(self) -> Flow:
-        """Who opened the connection, as far as it is known."""
-        client = self.observer.client
-        if client is None:
-            client = self.tally.opener or 0
+        """Who opened it: who asked, or sent the SYN; where nobody knows, the lower port is the server's."""
+        inside = self.observer.inside
+        reader = inside.reader if inside is not None else self.observer.tls
+        said_hello = reader.client if reader is not None else None
+        known = (self.observer.client, said_hello, self.tally.opener)
+        by_port = int(self.ends[0].port < self.ends[1].port)
+        client = next((one for one in known if one is not None), by_port)
         return Flow(self.ends[client], self.ends[1 - client])
 
     def lanes(self) -> tuple[Lane, Lane] | None:
@@ -213,7 +223,7 @@ class Track:
             text = text._replace(problems=(*text.problems, verdict))
         assert self.dialogue is not None
         if self.subject != "ocpp" and not self._becomes_ocpp(text):
-            self._others[side] += 1
+            self._others = _plus(self._others, side, 1)
             if self._host.options.every_websocket:
                 self._host.emit(self.dialogue.read(side, text))
             return
@@ -276,7 +286,7 @@ class Track:
     def lost(self, side: Side, count: int | None, time_ns: int, why: str) -> None:
         """Bytes of a direction that are not in the capture."""
         self._announce(time_ns)
-        self.lost_bytes[side] += 1 if count is None else count
+        self.lost_bytes = _plus(self.lost_bytes, side, 1 if count is None else count)
         self._host.emit(StreamGap(time_ns, self.number, side, count, why))
 
     def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
@@ -291,16 +301,19 @@ class Track:
         if continues:
             first = 0x41 if compressed and deflate is not None else 0x01
             judge.feed(bytes([first, 0x80, 0, 0, 0, 0]) if side is Side.STATION else bytes([first, 0]))
-        self._judged[side] = judge.feed(octets)
+        found = judge.feed(octets)
+        self._judged = (self._judged[0], found) if side else (found, self._judged[1])
 
     def _take_verdict(self, side: Side) -> Problem | None:
-        verdict, self._judged[side] = self._judged[side], None
+        verdict = self._judged[side]
+        if verdict is not None:
+            self._judged = (self._judged[0], None) if side else (None, self._judged[1])
         return verdict
 
     def problem(self, side: Side | None, problem: Problem) -> None:
         """Something odd about the connection as a whole."""
         if len(self.problems) < MAX_CONNECTION_PROBLEMS and problem not in self.problems:
-            self.problems.append(problem)
+            self.problems = (*self.problems, problem)
 
     def closed(self, side: Side | None, how: str, time_ns: int) -> None:
         """A direction ended, or both did."""
@@ -319,8 +332,8 @@ class Track:
         flow = TlsFlow(reader, assembler, self.ends, self.opened_ns, self.first_packet, tally.opener)
         flow.octets = [way.octets for way in tally.ways]
         for rhythm, way in zip(flow.rhythms, tally.ways, strict=True):
-            rhythm.last_ns = (way.last_ns or 0) if way.octets else 0
-        flow.last_ns = max((way.last_ns for way in tally.ways if way.last_ns is not None), default=self.opened_ns)
+            rhythm.last_ns = (way.last_ns or 0) if way.octets >= MIN_SPEECH else 0
+        flow.last_ns = self.last_ns
         by = tally.ended_by or 0
         for direction in (by, 1 - by):
             way = tally.ways[direction]
@@ -330,7 +343,44 @@ class Track:
                 flow.ends_with(direction, RST, way.rst_ns)
         return flow
 
+    # --- what it holds ----------------------------------------------------------------------------------------
+
+    def touched(self) -> None:
+        """What is held back may have changed."""
+        self._host.touch(self)
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait for what completes them, roughly, and what heads take that are out of measure."""
+        held = self.observer.held_back()
+        if self.dialogue is not None:
+            held += self.dialogue.held_back()
+        handshake = self.last_handshake
+        if handshake is not None:
+            heads = head_bytes(handshake.request_headers) + head_bytes(handshake.response_headers)
+            held += heads if heads > ORDINARY_BYTES else 0
+        return held
+
+    def let_go(self, time_ns: int) -> None:
+        """Gives up what is held of frames, messages and answers that are waited for."""
+        self.observer.let_go(time_ns, _TOO_MUCH)
+        if self.dialogue is not None and self.dialogue.held_back():
+            for exchange in self.dialogue.finish(time_ns):
+                self._host.emit(exchange)
+
+    @property
+    def last_ns(self) -> int:
+        """When its last segment came."""
+        return max((way.last_ns for way in self.tally.ways if way.last_ns is not None), default=self.opened_ns)
+
     # --- the end ----------------------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """Nothing more will come, and nobody will ask for more than which connection it was."""
+        self._lanes = None
+        self.observer.release()
+        if self.dialogue is not None:
+            self.dialogue.release()
+            self.dialogue = None
 
     @property
     def over(self) -> bool:
@@ -383,9 +433,13 @@ class Track:
             close_how=ending.how,
             close_code=ending.code,
             close_reason=ending.reason,
-            messages=(counts[0], counts[1]),
-            lost_bytes=(self.lost_bytes[0], self.lost_bytes[1]),
+            messages=counts,
+            lost_bytes=self.lost_bytes,
             problems=(*(handshake.problems if handshake else ()), *self.problems),
             transport=self.tally.transport(self.observer.client or 0),
             tls=self._tls(),
         )
+
+
+def _plus(counts: tuple[int, int], side: Side, count: int) -> tuple[int, int]:
+    return (counts[0], counts[1] + count) if side else (counts[0] + count, counts[1])

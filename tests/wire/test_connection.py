@@ -427,6 +427,35 @@ def test_mid_stream_in_the_middle_of_a_frame() -> None:
     assert lines == ["recognised", "> unread 15", *TOLD]
 
 
+def test_one_direction_is_believed_in_one_role_only() -> None:
+    """Both sides' frames in one direction: whose are found first are read, and the rest makes no second side."""
+    both = masked(CALL) + frame(RESULT)
+    lines = story((">", both), ("<", frame(RESET)), begun=False)
+    assert [line for line in lines if "violation" not in line] == [
+        "recognised", TOLD[0], f"> {RESULT.decode()}", f"< {RESET.decode()}",
+    ]  # fmt: skip
+    lines = story((">", frame(RESET) + masked(CALL)), begun=False)
+    assert [line for line in lines if line[0] == ">"] == []
+    garbage = frame(b"", length=1 << 30)
+    lines = story((">", masked(CALL) + garbage + frame(RESULT) + frame(RESET)), ("end", ""), begun=False)
+    assert lines == ["recognised", TOLD[0], f"> unread {len(garbage + frame(RESULT) + frame(RESET))}"]
+
+
+def test_what_cannot_be_read_is_told_where_the_end_decides_for_the_other_direction() -> None:
+    waiting = b"\xc1\x7e\x01\x2c"  # a frame whose end would be waited for
+    texts = b"".join(frame(Deflater(takeover=False).message(text), rsv=0x40) for text in (RESET, RESULT))
+    lines = story((">", b"no frames at all"), ("<", waiting + texts), ("end", ""), begun=False)
+    assert lines == ["recognised", f"< unread {len(waiting)}", f"< {RESET.decode()}", TOLD[1], "> unread 16"]
+
+
+def test_bytes_beyond_the_bound_are_read_where_frames_are_found_within() -> None:
+    call = masked(CALL)
+    assert story((">", call * (MAX_TRIAL_BYTES // len(call) + 9)), begun=False)[1:] == TOLD[:1] * (
+        MAX_TRIAL_BYTES // len(call) + 9
+    )
+    assert phase_of((">", b"\xff" * MAX_TRIAL_BYTES + call), begun=False) is OTHER
+
+
 def test_a_gap_begins_the_trial_anew() -> None:
     lines = story((">", masked(CALL)[:-3]), (">", 3), *TALK, begun=False)
     assert [line for line in lines if line in TOLD] == TOLD

@@ -328,6 +328,37 @@ def test_half_known_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found._allowed) == 5
 
 
+def test_lengths_of_lost_texts_that_may_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAX_POSSIBLE: where more are possible, nothing is told of what they agree on; the rest of the text is."""
+    agreed: list[int] = []
+
+    class Watched(Recovery):
+        agreeing = False
+
+        def _agreed(self, cells: Any) -> list[int]:
+            self.agreeing = True
+            found = super()._agreed(cells)
+            self.agreeing = False
+            return found
+
+        def _assumed(self, cells: Any, lengths: Any) -> Any:
+            if self.agreeing:
+                agreed.append(len(lengths))
+            return super()._assumed(cells, lengths)
+
+    monkeypatch.setattr(recovery, "Recovery", Watched)
+    known = []
+    for bound in (0, 2, recovery.MAX_POSSIBLE):
+        monkeypatch.setattr(recovery, "MAX_POSSIBLE", bound)
+        agreed.clear()
+        found = [step.found for step in played(6, losses=0.03, count=40) if step.found]
+        known.append(sum(len(one.text) - one.text.count(WILDCARD) for one in found))
+        assert max(agreed, default=0) <= bound
+        assert all(one.problem for one in found if one.lost)
+    assert max(agreed) == 3
+    assert known[0] < known[-1]
+
+
 def test_lost_texts_are_thought_no_longer_than_the_bound() -> None:
     found = Recovery(b"[]")
     found.lose(10**9)

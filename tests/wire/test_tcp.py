@@ -150,9 +150,32 @@ FAST_OPEN = {
     "data on SYN-ACK": ('> S 99 "GET"\n< SA 499 "OK"\n> 103 a502', ["> GET", "< OK"]),
 }
 WRAP_AT = 2**32
+DOUBTED = "> problem tcp.far-segment"
+FAR = 103 + tcp.MAX_JUMP + 1
+LEAPS = {
+    "far ahead, and on from there": (
+        OPEN + f"> 100 x3\n> {FAR} x3\n> {FAR + 3} x3\n> {FAR + 6} x3\n> {FAR + 9} x3",
+        ["> wxy", DOUBTED, f"> gap {FAR - 103}", f"> {octets(FAR, 12).decode()}"],
+    ),
+    "far behind": (
+        OPEN + f"> 100 x3\n> {2**31 + 500} x3\n> {2**31 + 503} x3\n> {2**31 + 506} x3",
+        ["> wxy", DOUBTED, f"> gap {2**31 + 397}", f"> {octets(2**31 + 500, 9).decode()}"],
+    ),
+    "not without a third one": (OPEN + f"> 100 x3\n> {FAR} x3\n> {FAR + 3} x3\nend", ["> wxy", DOUBTED]),
+    "not by one that is sent again": (OPEN + "> 100 x3\n" + f"> {FAR} x3\n" * 9 + "end", ["> wxy", DOUBTED]),
+    "not by strays": (OPEN + "".join(f"> {FAR + 50 * i} x3\n" for i in range(9)) + "> 100 x3", [DOUBTED, "> wxy"]),
+    "what was held comes first": (
+        OPEN + f"> 110 x3\n> {FAR} x3\n> {FAR + 3} x3\n> {FAR + 6} x3",
+        [DOUBTED, "> gap 10", "> ghi", f"> gap {FAR - 113}", f"> {octets(FAR, 9).decode()}"],
+    ),
+    "with what was sent at the old place between them": (
+        OPEN + f"> {FAR} x3\n> 100 x3\n> {FAR + 3} x3\n> 103 x3\n> {FAR + 6} x3",
+        [DOUBTED, "> wxyzab", f"> gap {FAR - 106}", f"> {octets(FAR, 9).decode()}"],
+    ),
+}
 NOT_BELIEVED = {
-    "a segment far ahead": (OPEN + f"> 100 x3\n> {103 + tcp.MAX_JUMP + 1} x3\n> 103 x3", ["> wxyzab"]),
-    "a segment far behind": (OPEN + "> 100 x3\n> 2147483648 x3\n> 103 x3", ["> wxyzab"]),
+    "a segment far ahead": (OPEN + f"> 100 x3\n> {FAR} x3\n> 103 x3", ["> wxy", DOUBTED, "> zab"]),
+    "a segment far behind": (OPEN + "> 100 x3\n> 2147483648 x3\n> 103 x3", ["> wxy", DOUBTED, "> zab"]),
     "a RST far from the window": (OPEN + "> 100 x3\n< R 1000000500\n> 103 x3", ["> wxyzab"]),
 }
 TABLES = {
@@ -168,6 +191,7 @@ TABLES = {
     "snap length": SNAPLEN,
     "fast open": FAST_OPEN,
     "not believed": NOT_BELIEVED,
+    "leap": LEAPS,
 }
 CASES = [
     pytest.param(script, expected, id=f"{table}: {name}")
@@ -311,7 +335,7 @@ def test_max_jump() -> None:
     play(assembler, OPEN)
     assembler.add(Segment(0, 100 + tcp.MAX_JUMP + 1, 500, ACK, b"x", 0, 1, 1))
     assembler.finish(2)
-    assert recorder.lines == []
+    assert recorder.lines == [DOUBTED]
 
 
 def test_any_number_of_holes_may_be_acknowledged_at_once() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ocppscope.model import Side
 from ocppscope.problems import PROBLEMS
-from ocppscope.wire import websocket
+from ocppscope.wire import search, websocket
 from ocppscope.wire.inflate import Inflater
 from ocppscope.wire.websocket import Reader, State, read_close
 from wire.support_frames import (
@@ -237,6 +237,13 @@ def test_an_impossible_length_starts_a_search() -> None:
     assert sink.unread_bytes == len(octets)
 
 
+def test_any_number_of_searches_is_survived() -> None:
+    call, garbage = frame(CALL), frame(b"", length=websocket.MAX_BELIEVABLE + 1)
+    sink = read((call + garbage) * 3000)
+    assert sink.seen == [text(CALL)] * 3000
+    assert sink.unread_bytes == 3000 * len(garbage)
+
+
 def test_packets_named_of_one_message() -> None:
     (found,) = read(frame(b"x" * 1000), size=1).texts
     packets = found.origin.packets
@@ -251,7 +258,7 @@ def test_problems_of_one_message() -> None:
 
 
 def test_bytes_held_while_searching(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "MAX_SEARCH_BYTES", 1000)
+    monkeypatch.setattr(search, "MAX_SEARCH_BYTES", 1000)
     reader = Reader(Side.CSMS, sink := Sink(), None, synced=False)
     reader.feed(frame(b"", 0, length=900_000), 1, 1)
     for packet in range(100):
@@ -294,7 +301,7 @@ def test_naming_packets_takes_time_in_line_with_their_number(monkeypatch: pytest
     """The origin of each of many frames found at once must not cost a walk over all the pieces before it."""
     steps = []
     for frames in (300, 1200):
-        monkeypatch.setattr(websocket, "MAX_SEARCH_BYTES", 3 * frames)
+        monkeypatch.setattr(search, "MAX_SEARCH_BYTES", 3 * frames)
         steps.append(steps_of(lambda: found_after_a_long_search(frames + 20), "_origin"))  # noqa: B023
     assert steps[1] < 8 * steps[0]
 
@@ -395,6 +402,28 @@ def test_the_result_does_not_depend_on_the_cuts(
 def test_nor_with_gaps(parts: list[tuple[bytes, int]], synced: bool, size: int) -> None:
     steps = [step for octets, lost in parts for step in (octets, lost)]
     assert outcome(read(*steps, synced=synced, size=size)) == outcome(read(*steps, synced=synced))
+
+
+BEHIND_A_LOSS = {
+    # a position that is judged late, then one that is judged early: bytes, size of the pieces
+    "a header that waits, and an OCPP text": (frame(b"", length=300) + frame(CALL) * 9, 330),
+    "a control frame before an OCPP text": (frame(b"\x03", CLOSE) + frame(CALL), None),
+    "two texts, and an OCPP text in the second": (frame(b"hello") + frame(b"so " + frame(CALL)[2:] * 2), None),
+    "an OCPP text with much space before it": (frame(b" " * 9 + CALL) + frame(RESULT), None),
+    "a text too long to wait for": (frame(b"x" * 250, length=2000) + b"\x89\x01p" * 600, None),
+}
+
+
+@pytest.mark.parametrize(("octets", "first"), BEHIND_A_LOSS.values(), ids=BEHIND_A_LOSS)
+@pytest.mark.parametrize("size", [1, 5, 100])
+def test_what_is_found_behind_a_loss_does_not_depend_on_the_cuts(
+    octets: bytes, first: int | None, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "MAX_SEARCH_BYTES", 1000)
+    cut = first or len(octets)
+    whole = outcome(read(frame(CALL)[:-1], 9, octets[:cut], octets[cut:]))
+    assert outcome(read(frame(CALL)[:-1], 9, octets, size=size)) == whole
+    assert len(whole[0]) > 1  # type: ignore[arg-type]
 
 
 @given(st.lists(st.binary(max_size=60) | st.integers(0, 200)), st.sampled_from(Side), st.booleans(), st.booleans())

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 MAX_PENDING = 512
 """Unanswered CALLs that one side may have before the oldest is given up."""
+ORDINARY_PENDING = 16
+"""Unanswered CALLs that belong to any connection; only with more of them, they count as held."""
+CALL_BYTES = 256
+"""What one takes besides its id, roughly."""
 MAX_ANSWERED = 16
 """Answered CALLs that are remembered per side, in two generations of half as many."""
 
@@ -294,6 +298,20 @@ class Dialogue:
             ends += [self._end(speaker.side, id_, call, time_ns) for id_, call in speaker.pending.items()]
             speaker.pending.clear()
         return sorted(ends, key=lambda end: end.ordinal)
+
+    def held_back(self) -> int:
+        """Bytes of memory that the CALLs take which wait for an answer, roughly."""
+        held = 0
+        for speaker in self.speakers:
+            if len(speaker.pending) > ORDINARY_PENDING:
+                held += CALL_BYTES * len(speaker.pending) + sum(map(len, speaker.pending))
+        return held
+
+    def release(self) -> None:
+        """Nothing more will be said. What was is still examined, but nothing refers to itself in a circle."""
+        for speaker in self.speakers:
+            del speaker.peer
+        del self.speakers
 
     def _end(self, side: Side, id_: str, call: _Call, time_ns: int) -> ExchangeEnd:
         age = time_ns - call.time_ns

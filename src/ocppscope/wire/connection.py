@@ -33,7 +33,9 @@ MAX_TRIAL_BYTES = 32 << 10
 MAX_LOST = 1 << 40
 """Stands for a gap of unknown size: no frame goes on behind it."""
 MAX_TORN = 8
-"""Gaps remembered from before it is known what a connection carries."""
+"""Gaps of a direction remembered from before it is known what a connection carries; more count with the last."""
+CALL_BYTES = 512
+"""What a find that is not believed yet takes besides its bytes, roughly."""
 MAX_FIRST_BYTES = 16
 """Bytes by which a connection's protocol can be told."""
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"
@@ -207,6 +209,34 @@ class ConnectionObserver:
             if reader is not None:
                 reader.finish(time_ns)
 
+    # --- what it holds ----------------------------------------------------------------------------------------
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait for what completes them, roughly: frames, messages, heads, holes."""
+        held = 0 if self.assembler.plain else self.assembler.held_back()
+        if self.phase is Phase.WEBSOCKET:
+            for reader in self.readers:
+                if reader is not None and not reader.idle:
+                    held += reader.held_back()
+        elif self._upgrade is not None:
+            held += self._upgrade.held_back() + len(self._reply)
+        elif self._trial is not None:
+            held += sum(trial.held_back() for trial in self._trial)
+        return held
+
+    def let_go(self, time_ns: int, why: str) -> None:
+        """Gives up what a WebSocket holds, and goes on."""
+        self.assembler.finish(time_ns, why)
+        for reader in self.readers:
+            if reader is not None and not reader.idle:
+                reader.let_go()
+
+    def release(self) -> None:
+        """Nobody will feed it any more. Only what it was is kept, and no circle, which would outlive it."""
+        self.readers = [None, None]
+        self._upgrade = self._first = self._trial = self.inside = None
+        del self.assembler, self.listener
+
     # --- what it is -------------------------------------------------------------------------------------------
 
     def _classify(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
@@ -330,9 +360,13 @@ class ConnectionObserver:
             one.peer, other.peer = other, one
 
     def _tear(self, direction: int, lost: int, time_ns: int, why: str) -> None:
-        """Remembers a gap to tell of once the connection is known; the first ones will do."""
-        if len(self._torn) < MAX_TORN:
+        """Remembers a gap to tell of once the connection is known."""
+        own = [at for at, gap in enumerate(self._torn) if gap[0] == direction]
+        if len(own) < MAX_TORN:
             self._torn.append((direction, lost, time_ns, why))
+        else:
+            _, before, since_ns, reason = self._torn[own[-1]]
+            self._torn[own[-1]] = (direction, before + lost, since_ns, reason)
 
     def _tell_torn(self) -> None:
         for direction, lost, time_ns, why in self._torn:
@@ -371,9 +405,13 @@ class ConnectionObserver:
     def _try(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         assert self._trial is not None
         trial = self._trial[direction]
-        if trial.feed(data, time_ns, packet):
+        room = MAX_TRIAL_BYTES - trial.fed
+        data, rest = data[:room], data[room:]
+        if data and trial.feed(data, time_ns, packet):
             self._settle_trial(direction, trial, time_ns, packet)
-        elif trial.fed > MAX_TRIAL_BYTES:
+            if rest:
+                self.data(direction, rest, time_ns, packet)
+        elif rest:
             self.phase = Phase.OTHER
 
     def _settle_trial(self, direction: int, trial: _Trial, time_ns: int, packet: int) -> None:
@@ -386,6 +424,8 @@ class ConnectionObserver:
         self._tell_torn()
         other = self._trial[1 - direction]
         self.readers[direction] = trial.readers[0]
+        if not other.readers:
+            other.restart()
         self.readers[1 - direction] = next(reader for reader in other.readers if reader.side is side.other)
         self._trial = None
         self._introduce_inflaters()
@@ -396,11 +436,21 @@ class ConnectionObserver:
 class _Trial:
     """The readers that try to make sense of one direction; their finds are held until one of them is believed."""
 
+    __slots__ = ("_sides", "fed", "readers")
+
     def __init__(self, sides: tuple[Side, ...]) -> None:
         self._sides = sides
         self.fed = 0
-        self.readers: list[Reader] = []
-        self.restart()
+        self.readers: list[Reader] = []  # none before there is something to read
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait in it, roughly."""
+        held = 0
+        for reader in self.readers:
+            held += reader.held_back()
+            if isinstance(reader.sink, _Held):
+                held += reader.sink.bytes
+        return held
 
     def restart(self) -> None:
         """Forgets what was fed: bytes are missing after it."""
@@ -411,6 +461,8 @@ class _Trial:
     def feed(self, data: bytes, time_ns: int, packet: int) -> bool:
         """Whether one of the readers has found frames; it is the first of `readers` then."""
         self.fed += len(data)
+        if not self.readers:
+            self.restart()
         for reader in self.readers:
             reader.feed(data, time_ns, packet)
         return self._found()
@@ -423,34 +475,42 @@ class _Trial:
         return self._found()
 
     def _found(self) -> bool:
-        self.readers.sort(key=lambda reader: reader.state is State.SEARCHING)
-        return self.readers[0].state is not State.SEARCHING
+        """Of two that have found frames the one counts that needed fewer bytes for it."""
+        self.readers.sort(key=lambda reader: reader.found_after or MAX_LOST)
+        return bool(self.readers) and self.readers[0].found_after > 0
 
     def pass_on(self, listener: Listener, believed: Reader | None) -> None:
         """Hands what one reader has found to the listener, which takes its finds from now on."""
         if believed is None:
             return
         held, believed.sink = believed.sink, listener
-        if believed.state is not State.SEARCHING and isinstance(held, _Held):
+        if isinstance(held, _Held):
             held.replay(listener)
 
 
 class _Held:
     """A sink that keeps what it is given, until it is known whether to believe it."""
 
+    __slots__ = ("_calls", "bytes")
+
     def __init__(self) -> None:
         self._calls: list[tuple[str, tuple[object, ...], dict[str, bool]]] = []
+        self.bytes = 0  # of memory, roughly
 
     def text(self, side: Side, text: Text) -> None:
+        self.bytes += len(text.payload) + CALL_BYTES
         self._calls.append(("text", (side, text), {}))
 
     def control(self, side: Side, control: Control) -> None:
+        self.bytes += len(control.payload) + CALL_BYTES
         self._calls.append(("control", (side, control), {}))
 
     def unread(self, side: Side, count: int, time_ns: int, why: str) -> None:
+        self.bytes += CALL_BYTES
         self._calls.append(("unread", (side, count, time_ns, why), {}))
 
     def violation(self, side: Side, octets: bytes, *, continues: bool, compressed: bool) -> None:
+        self.bytes += len(octets) + CALL_BYTES
         arguments = {"continues": continues, "compressed": compressed}
         self._calls.append(("violation", (side, octets), arguments))
 

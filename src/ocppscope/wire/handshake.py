@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -30,6 +31,8 @@ from ocppscope.wire.heads import Headers, RequestHead, ResponseHead, concerns_up
 
 MAX_IDENTITY_CHARS = 48
 """The longest station identity (OCPP 2.0.1 Part 4 §3.1.1)."""
+MAX_SHARED_CHARS = 128
+"""Characters of a header, blanked, up to which it is looked up among those of other heads."""
 
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _KEY_BYTES = 16
@@ -85,7 +88,17 @@ def _first(headers: Headers, name: str) -> str:
 
 
 def _shown_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
-    return tuple(blank_header(name, value) for name, value in headers)
+    return tuple(_shared_header(*blank_header(name, value)) for name, value in headers)
+
+
+def _shared_header(name: str, value: str) -> tuple[str, str]:
+    """A header, and where it is short, the one that other heads have: most headers of a fleet are alike."""
+    return _one_of_its_kind(name, value) if len(name) + len(value) <= MAX_SHARED_CHARS else (name, value)
+
+
+@lru_cache(maxsize=1024)
+def _one_of_its_kind(name: str, value: str) -> tuple[str, str]:
+    return name, value
 
 
 def identity(target: str) -> tuple[str, list[Problem]]:
@@ -201,8 +214,8 @@ def answer(opening: Opening, head: ResponseHead, time_ns: int, packets: tuple[in
     shown = [opening.protocols.get(_digest(token)) or blank_protocols([token])[0] for token in chosen]
     extensions = parse_extensions(values_of(head.headers, "sec-websocket-extensions"))
     headers = tuple(
-        (name, ", ".join(shown) if name.lower() == "sec-websocket-protocol" else value)
-        for name, value in _shown_headers(head.headers)
+        (header[0], ", ".join(shown)) if header[0].lower() == "sec-websocket-protocol" else header
+        for header in _shown_headers(head.headers)
     )
     answered = replace(
         asked,

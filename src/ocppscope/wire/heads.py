@@ -23,6 +23,9 @@ MAX_CHUNK_LINE_BYTES = 4096
 MAX_LINE_PROBLEMS = 8
 """Problems of single header lines kept a head; a hostile head could hold thousands."""
 
+PACKET_BYTES = 40
+"""What the number of a packet takes."""
+
 _END = re.compile(rb"\n\r?\n")
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"PATCH ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"TRACE ", b"get ")
@@ -92,6 +95,8 @@ def has_token(headers: Headers, name: str, token: str) -> bool:
 class HeadBuffer:
     """Collects a header block of one direction, and the packets that it came in."""
 
+    __slots__ = ("_scanned", "data", "packets")
+
     def __init__(self) -> None:
         self.data = bytearray()
         self.packets: list[int] = []
@@ -111,6 +116,10 @@ class HeadBuffer:
         if end is None or end.end() > MAX_HEADER_BYTES:
             return None, b""
         return bytes(self.data[: end.end()]), bytes(self.data[end.end() :])
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait for the end of the block, roughly."""
+        return len(self.data) + PACKET_BYTES * len(self.packets)
 
     @property
     def too_large(self) -> bool:
@@ -141,6 +150,8 @@ class _Part(Enum):
 
 class Body:
     """Says which bytes of a direction belong to one body (RFC 9112 §6 and §7)."""
+
+    __slots__ = ("_chunked", "_left", "_line", "_part")
 
     def __init__(self, length: int | None = None, *, chunked: bool = False) -> None:
         self._part = _Part.SIZE if chunked else _Part.ALL if length is None else _Part.DATA if length else _Part.DONE

@@ -15,7 +15,6 @@ bytes: what follows the head is handed on in `rest_station` and `rest_csms`.
 from __future__ import annotations
 
 import zlib
-from collections import deque
 from enum import Enum
 
 from msgspec.structs import replace
@@ -27,6 +26,7 @@ from ocppscope.wire.heads import (
     MAX_HEADER_BYTES,
     Body,
     HeadBuffer,
+    Headers,
     ResponseHead,
     body_of,
     concerns_upgrade,
@@ -54,6 +54,17 @@ MAX_UNANSWERED = 64
 """Pipelined requests that wait for their answers; of more, the oldest are given up."""
 
 
+PIECE_BYTES = 160
+"""What a piece that is held takes besides its bytes, roughly."""
+ORDINARY_BYTES = 4096
+"""Bytes of heads that belong to any connection; only with more, they count as held."""
+
+
+def head_bytes(headers: Headers) -> int:
+    """How long the names and values of a head are."""
+    return sum(len(name) + len(value) for name, value in headers)
+
+
 class UpgradeState(Enum):
     """How far a connection has come on its way to WebSocket."""
 
@@ -67,15 +78,19 @@ class UpgradeState(Enum):
 class _Exchange:
     """One request and its answer as far as they are known."""
 
+    __slots__ = ("_body", "_charset", "_coding", "_handshake", "opening", "size")
+
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
+        self.size = head_bytes(opening.handshake.request_headers) + len(opening.handshake.target)
         self._handshake = opening.handshake
-        self._body = bytearray()
+        self._body = b""
         self._coding = ""
         self._charset = "utf-8"
 
     def answered(self, head: ResponseHead, time_ns: int, packets: tuple[int, ...]) -> None:
         self._handshake = answer(self.opening, head, time_ns, packets)
+        self.size += head_bytes(head.headers)
         self._coding = ",".join(values_of(head.headers, "content-encoding")).strip().lower()
         kind = ",".join(values_of(head.headers, "content-type")).lower()
         self._charset = "latin-1" if "8859-1" in kind else "utf-8"
@@ -94,9 +109,9 @@ class _Exchange:
 
     def _decoded(self) -> bytes:
         if self._coding not in ("gzip", "x-gzip", "deflate"):
-            return bytes(self._body) if self._coding in ("", "identity") else b""
+            return self._body if self._coding in ("", "identity") else b""
         try:  # 47: gzip or zlib, whichever the header says
-            return zlib.decompressobj(47).decompress(bytes(self._body), MAX_BODY_BYTES)
+            return zlib.decompressobj(47).decompress(self._body, MAX_BODY_BYTES)
         except zlib.error:
             return b""
 
@@ -109,13 +124,32 @@ class Upgrade:
     answer, or the 101 that was seen without a request (method ""). `problems` are those of no handshake.
     """
 
+    __slots__ = (
+        "_answering",
+        "_current",
+        "_held",
+        "_held_bytes",
+        "_past",
+        "_refusals",
+        "_request_body",
+        "_request_head",
+        "_response_body",
+        "_response_head",
+        "_rest_csms",
+        "_rest_station",
+        "_stopped",
+        "_unanswered",
+        "problems",
+        "state",
+    )
+
     def __init__(self) -> None:
         self.state = UpgradeState.WAITING
         self.problems: tuple[Problem, ...] = ()
         self._stopped = False
         self._current: _Exchange | None = None  # the latest upgrade
-        self._past: deque[_Exchange] = deque(maxlen=MAX_REFUSED)
-        self._unanswered: deque[_Exchange] = deque()
+        self._past: list[_Exchange] = []
+        self._unanswered: list[_Exchange] = []
         self._answering: _Exchange | None = None  # whose response body is being read
         self._refusals: list[_Exchange] = []  # refused upgrades that nobody has taken yet
         self._request_head = HeadBuffer()
@@ -136,6 +170,16 @@ class Upgrade:
     def is_unanswered(self) -> bool:
         """Whether an upgrade was asked for, and the server has not said a byte since."""
         return self._held is not None and self._response_body is None and not self._response_head.data
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait here, roughly: unfinished heads, and heads and texts of what was exchanged."""
+        held = self._request_head.held_back() + self._response_head.held_back()
+        if self._held:
+            held += self._held_bytes + PIECE_BYTES * len(self._held)
+        exchanges = dict.fromkeys([*self._past, *self._unanswered, *self._refusals])
+        if self._current is not None:
+            exchanges[self._current] = None
+        return held + sum(exchange.size for exchange in exchanges if exchange.size > ORDINARY_BYTES)
 
     @property
     def refused(self) -> list[Handshake]:
@@ -190,7 +234,7 @@ class Upgrade:
         self._request_body = None if body.done else body
         self._unanswered.append(exchange)
         if len(self._unanswered) > MAX_UNANSWERED and self._unanswered[0] is not self._current:
-            self._past.append(self._unanswered.popleft())
+            self._keep(self._unanswered.pop(0))
         if exchange.opening.upgrade:
             self._set_current(exchange)
             self._held, self._held_bytes = [], 0
@@ -200,8 +244,13 @@ class Upgrade:
 
     def _set_current(self, exchange: _Exchange) -> None:
         if self._current is not None:
-            self._past.append(self._current)
+            self._keep(self._current)
         self._current = exchange
+
+    def _keep(self, exchange: _Exchange) -> None:
+        self._past.append(exchange)
+        if len(self._past) > MAX_REFUSED:
+            del self._past[0]
 
     def _hold(self, data: bytes, time_ns: int, packet: int) -> None:
         assert self._held is not None
@@ -282,8 +331,8 @@ class Upgrade:
 
     def _on_switch(self, head: ResponseHead, time_ns: int, packets: tuple[int, ...]) -> None:
         while self._unanswered and not self._unanswered[0].opening.upgrade:
-            self._past.append(self._unanswered.popleft())
-        asked = self._unanswered.popleft() if self._unanswered else None
+            self._keep(self._unanswered.pop(0))
+        asked = self._unanswered.pop(0) if self._unanswered else None
         other = bool(values_of(head.headers, "upgrade")) and not has_token(head.headers, "upgrade", "websocket")
         if asked is None and (other or not concerns_upgrade(head.headers)):
             self._give_up(
@@ -305,7 +354,7 @@ class Upgrade:
         return exchange
 
     def _on_final(self, head: ResponseHead, time_ns: int, packets: tuple[int, ...]) -> None:
-        exchange = self._unanswered.popleft() if self._unanswered else _Exchange(unknown_opening(time_ns))
+        exchange = self._unanswered.pop(0) if self._unanswered else _Exchange(unknown_opening(time_ns))
         exchange.answered(head, time_ns, packets)
         method = exchange.opening.handshake.method
         tunnel = method == "CONNECT" and 200 <= head.status < 300
@@ -315,7 +364,7 @@ class Upgrade:
         if exchange.opening.upgrade:
             self._refusals.append(exchange)
         if exchange is not self._current:
-            self._past.append(exchange)
+            self._keep(exchange)
             if self._current is None:
                 self.state = UpgradeState.NOT_UPGRADE
             return

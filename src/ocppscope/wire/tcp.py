@@ -22,7 +22,9 @@ from ocppscope.wire.link import ACK, FIN, RST, SYN
 
 MODULUS = 0xFFFF_FFFF
 MAX_JUMP = 64 << 20
-"""Bytes that a segment or ACK may lie ahead and still be believed; beyond it, the packet is ignored."""
+"""Bytes that a segment or ACK may lie ahead and still be believed; further away, an ACK is ignored."""
+LEAP_SEGMENTS = 3
+"""Segments further away that are believed after all, since each goes on where the one before it ended."""
 MAX_HELD_BYTES = 4 << 20
 """Bytes that wait behind one hole; with more, the hole is given up."""
 MAX_HELD_SEGMENTS = 4096
@@ -35,6 +37,10 @@ HOLE_WAIT_NS = 120_000_000_000
 """How long a hole that nobody acknowledged is waited for, in capture time."""
 ONE_SIDED_WAIT_NS = 5_000_000_000
 """The same where the capture has only one direction, so that no ACK can tell."""
+MAX_TAIL = 2048
+"""Bytes that were delivered last and are kept to compare with, should they be sent again."""
+PIECE_BYTES = 256
+"""What a segment that waits takes besides its bytes, roughly."""
 
 
 class Segment(NamedTuple):
@@ -73,8 +79,10 @@ class Half:
         "begin",
         "delivered",
         "ended",
+        "far",
         "held",
         "held_bytes",
+        "is_doubted",
         "isn",
         "next",
         "passed",
@@ -94,6 +102,8 @@ class Half:
         self.tail = b""  # the last delivered bytes, to compare retransmissions with
         self.delivered = False
         self.ended = False
+        self.far: tuple[Segment, ...] = ()  # the latest that were not believed, each going on from the one before
+        self.is_doubted = False  # whether some never were
         self.phantom = False  # one byte was acknowledged that may have been an uncaptured FIN
         self.resent = 0  # retransmitted segments
         self.swapped = 0  # segments that came ahead of a hole
@@ -161,14 +171,25 @@ class Assembler:
             self._release(patient=False)
             self._settle()
 
-    def finish(self, time_ns: int) -> None:
-        """The capture ends: delivers what was held, with the holes named."""
+    def finish(self, time_ns: int, why: str = "the capture ends before they were sent again") -> None:
+        """The capture ends, or nothing is waited for any longer: delivers what was held, with the holes named."""
         if self._stalled:
             self._release(patient=False)
         for direction, half in enumerate(self.halves):
             while half.held:
-                self._give_up(direction, half.hole, time_ns, "the capture ends before they were sent again")
+                self._give_up(direction, half.hole, time_ns, why)
         self._settle()
+
+    @property
+    def half_closed(self) -> bool:
+        """Whether one direction has ended and the other has not."""
+        return self.halves[0].ended != self.halves[1].ended
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait behind holes, roughly."""
+        first, second = self.halves
+        pieces = len(first.held) + len(second.held) + len(self._stalled)
+        return first.held_bytes + second.held_bytes + PIECE_BYTES * pieces if pieces else 0
 
     def _settle(self) -> None:
         first, second = self.halves
@@ -287,8 +308,11 @@ class Assembler:
             half.phantom, half.ended = False, True  # the byte was this FIN, captured after its ACK
             self.stream.closed(direction, "FIN", time_ns, packet)
             return
-        if start > MAX_JUMP or start < -MAX_JUMP or half.ended:
+        if half.ended:
             half.resent += start <= 0
+            return
+        if not -MAX_JUMP <= start <= MAX_JUMP:
+            self._doubt(half, segment._replace(seq=seq, flags=flags & ~SYN))
             return
         if half.phantom and start >= 0 and data:
             half.phantom = False
@@ -310,6 +334,30 @@ class Assembler:
             self._deliver(direction, held, time_ns)
         else:
             self._hold(direction, half, held)
+
+    def _doubt(self, half: Half, segment: Segment) -> None:
+        """One far from all others proves nothing: a stray or forged one. That others go on from it does."""
+        if segment.data or segment.missing:
+            behind = half.far[-1:]
+            follows = behind and segment.seq == _end(behind[0])
+            repeats = behind and segment.seq == behind[0].seq
+            half.far = (*half.far, segment) if follows else half.far if repeats else (segment,)
+        if len(half.far) >= LEAP_SEGMENTS:
+            self._leap(half, segment.direction)
+        elif not half.is_doubted:
+            half.is_doubted = True
+            self.stream.problem(segment.direction, _FAR, segment.time_ns)
+
+    def _leap(self, half: Half, direction: int) -> None:
+        """The direction goes on where its far segments are."""
+        far, half.far = half.far, ()
+        while half.held:
+            self._give_up(direction, half.hole, far[0].time_ns, "it goes on elsewhere")
+        if not half.ended:
+            assert half.next is not None
+            self._give_up(direction, (far[0].seq - half.next) & MODULUS, far[0].time_ns, _LEAPT)
+            for segment in far:
+                self._place(segment)
 
     def _compare(self, direction: int, half: Half, data: bytes, behind: int, time_ns: int) -> None:
         """Compares a retransmission that starts `behind` bytes before `next` with what was delivered last."""
@@ -403,7 +451,7 @@ class Assembler:
         half.passed += len(held.data) + held.missing
         if held.data:
             half.delivered = True
-            half.tail = held.data
+            half.tail = held.data[-MAX_TAIL:]
             self.stream.data(direction, held.data, time_ns, held.packet)
         if held.missing:
             half.tail = b""
@@ -431,6 +479,15 @@ _BEFORE_START = Problem(
 _CONFLICT = Problem(
     "tcp.overlap-conflict", "Bytes were sent twice with different content; the first copy is the one that is read."
 )
+_FAR = Problem(
+    "tcp.far-segment",
+    "A segment lies over 64 MiB from those before it; it is only read if others go on from it.",
+)
+_LEAPT = "it goes on far away: so much is missing, or another connection has the same addresses and ports"
+
+
+def _end(segment: Segment) -> int:
+    return (segment.seq + len(segment.data) + segment.missing) & MODULUS
 
 
 def _distance(here: int, there: int) -> int:

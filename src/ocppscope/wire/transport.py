@@ -44,7 +44,7 @@ class RoundTripTable:
     """Round trip times of any number of directions, by class. A direction has a seat here, and gives it back."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(0, np.int64)  # seat * BUCKETS + class
+        self._counts = np.zeros(0, np.uint32)  # seat * BUCKETS + class
         self._view = self._counts.data
         self._soonest = np.zeros(0, np.int64)  # by seat
         self._slowest = np.zeros(0, np.int64)
@@ -55,8 +55,9 @@ class RoundTripTable:
         if not self._free:
             have = len(self._soonest)
             more = max(have, 16)
-            self._counts = np.concatenate([self._counts, np.zeros(more * BUCKETS, np.int64)])
-            self._view = self._counts.data
+            counts = np.zeros((have + more) * BUCKETS, np.uint32)  # memory only where it is written to
+            counts[: have * BUCKETS] = self._counts
+            self._counts, self._view = counts, counts.data
             self._soonest = np.concatenate([self._soonest, np.full(more, NEVER)])
             self._slowest = np.concatenate([self._slowest, np.zeros(more, np.int64)])
             self._free = list(range(have + more - 1, have - 1, -1))

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 MAX_BELIEVABLE = 1 << 28
 """A frame length from which the header is taken for garbage instead of for a huge frame."""
-MAX_SEARCH_BYTES = 1 << 18
-"""Bytes held while searching for the start of a frame; the older half is then given up."""
 MAX_NAMED_PACKETS = 64
 """Packets that one message names as its origin; of more, the first ones and the last."""
 MAX_FRAME_PROBLEMS = 16
 """Problems stated of one message."""
+PIECE_BYTES = 160
+"""What a piece of the buffer takes besides its bytes, roughly."""
 
 _WHOLE_TEXT = 0x81  # the first byte of a final, unfragmented, uncompressed text frame
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
@@ -84,7 +84,7 @@ class Sink(Protocol):
 class _Open:
     """A message whose final frame has not come."""
 
-    __slots__ = ("binary", "compressed", "damaged", "frames", "octets", "packets", "problems", "wire_size")
+    __slots__ = ("binary", "compressed", "damaged", "frames", "full", "octets", "packets", "problems", "wire_size")
 
     def __init__(self, *, compressed: bool, binary: bool) -> None:
         self.compressed = compressed
@@ -95,6 +95,7 @@ class _Open:
         self.frames = 0
         self.wire_size = 0
         self.damaged = False
+        self.full = False  # nothing more is kept of it
 
 
 class Reader:
@@ -110,6 +111,7 @@ class Reader:
         "_message",
         "_pass_over",
         "_unread",
+        "found_after",
         "idle",
         "inflater",
         "masked",
@@ -134,6 +136,32 @@ class Reader:
         self._pass_over = 0  # payload bytes of an oversized frame still to come
         self._unread: tuple[int, int] = (0, 0)  # while searching: bytes given up so far, and the time of the first
         self._judged = False
+        self.found_after = 0  # bytes that it took to find frames, if they had to be searched for
+
+    # --- what it holds ----------------------------------------------------------------------------------------
+
+    def held_back(self) -> int:
+        """Bytes of memory that wait for the rest of their frame or message, roughly."""
+        if self.idle:
+            return 0
+        held = len(self._buffer) + PIECE_BYTES * len(self._marks)
+        return held + len(self._message.octets) if self._message is not None else held
+
+    def let_go(self) -> None:
+        """Gives up what is held: of a frame the rest is passed over, and a message goes on without what it had."""
+        message, header = self._message, None
+        if message is not None and message.octets:
+            message.octets = bytearray()
+            message.damaged = message.full = True
+            message.problems.append(_GIVEN_UP)
+        if self.state is not State.SEARCHING:
+            header = read_header(self._buffer, 0)
+        if header is not None:
+            self._pass(header, 0, _GIVEN_UP)
+            self._clear()
+            self._note_idle()
+        elif self._buffer:
+            self._skip(len(self._buffer))
 
     # --- input ------------------------------------------------------------------------------------------------
 
@@ -220,12 +248,13 @@ class Reader:
 
     def finish(self, time_ns: int) -> None:
         """No more bytes will come: says what is unfinished."""
+        while self.state is State.SEARCHING and self._buffer:
+            if self._search(final=True):
+                self._read_frames()
+            else:
+                self._skip(len(self._buffer))
         if self.state is State.SEARCHING:
-            if self._buffer and not self._search(final=True):
-                self._give_up(len(self._buffer), self._marks[0][0])
-                self._clear()
             self._tell_unread()
-            self._read_frames()
         self._abandon(self._rest_of_frame(), time_ns)
         self._break_off(time_ns)
         self._clear()
@@ -240,18 +269,19 @@ class Reader:
     # --- frames -----------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        if self.state is State.SEARCHING and not self._search(final=False):
-            return
-        self._read_frames()
+        while self.state is not State.SEARCHING or self._search(final=False):
+            if self._read_frames():
+                return
 
-    def _read_frames(self) -> None:
+    def _read_frames(self) -> bool:
+        """Reads what is whole; False where frames have to be searched for again."""
         at = 0
         buffer = self._buffer
         while (header := read_header(buffer, at)) is not None:
             stop = at + header.size + header.length
             if header.length > MAX_BELIEVABLE:
                 self._disbelieve(header, at)
-                return
+                return False
             if header.length > MAX_MESSAGE_BYTES:
                 stop = self._oversized(header, at)
             elif len(buffer) < stop:
@@ -261,6 +291,7 @@ class Reader:
             at = stop
         self._consume(at)
         self._note_idle()
+        return True
 
     def _consume(self, count: int) -> None:
         if count == len(self._buffer):
@@ -360,9 +391,9 @@ class Reader:
         message.damaged |= damaged
         message.problems += problems[: max(0, MAX_FRAME_PROBLEMS - len(message.problems))]
         message.packets = list(_named([*message.packets, *origin.packets]))
-        room = MAX_MESSAGE_BYTES - len(message.octets)
+        room = 0 if message.full else MAX_MESSAGE_BYTES - len(message.octets)
         if len(payload) > room:
-            if _TOO_LARGE not in message.problems:
+            if _TOO_LARGE not in message.problems and not message.full:
                 message.problems.append(_TOO_LARGE)
             message.damaged = True
             payload = payload[:room]
@@ -407,9 +438,13 @@ class Reader:
 
     def _oversized(self, header: Header, at: int) -> int:
         """Passes over a frame too large to keep. Returns where reading goes on."""
+        words = f"The frame has {header.length} payload bytes; more than {MAX_MESSAGE_BYTES} are passed over."
+        return self._pass(header, at, Problem("ws.too-large", words))
+
+    def _pass(self, header: Header, at: int, why: Problem) -> int:
+        """Passes over a frame, as far as it is there. Returns where reading goes on."""
         stop = at + header.size + header.length
         origin = self._origin(at, len(self._buffer))
-        words = f"The frame has {header.length} payload bytes; more than {MAX_MESSAGE_BYTES} are passed over."
         self._pass_over = max(0, stop - len(self._buffer))
         if self.inflater is not None and header.rsv & RSV1:
             self.inflater.lose(None)
@@ -420,7 +455,7 @@ class Reader:
             header.size + header.length,
             compressed=bool(header.rsv & RSV1),
             binary=header.opcode != TEXT,
-            problems=(Problem("ws.too-large", words),),
+            problems=(why,),
         )
         self.sink.text(self.side, text)
         return min(stop, len(self._buffer))
@@ -433,9 +468,7 @@ class Reader:
             self.inflater.lose(None)
         self._break_off(time_ns)
         self._lose_sync()
-        self._give_up(1, time_ns)
-        self._consume(1)
-        self._read()
+        self._skip(1)
 
     # --- loss -------------------------------------------------------------------------------------------------
 
@@ -483,15 +516,15 @@ class Reader:
 
     def _search(self, *, final: bool) -> bool:
         """Looks for the start of a frame; gives up what lies before it. Whether one was found."""
-        at, found = self._finder.find(self._buffer, final=final)
-        self._skip(at)
-        if found:
+        found = self._finder.find(self._buffer, final=final)
+        before = self._unread[0]
+        self._skip(found.at)
+        if found.taken:
+            self.found_after = self.found_after or before + found.taken
             self._tell_unread()
             self._finder.known = True
             self.state = State.SYNCED
-        elif len(self._buffer) > MAX_SEARCH_BYTES:
-            self._skip(len(self._buffer) // 2)
-        return found
+        return bool(found.taken)
 
     def _skip(self, count: int) -> None:
         if count:
@@ -555,6 +588,10 @@ _CONTINUATION_OF_NOTHING = Problem("ws.continuation", "A continuation frame cont
 _INTERLEAVED = Problem("ws.interleaved", "A new message starts inside a fragmented one (RFC 6455 §5.4).")
 _AFTER_CLOSE = Problem("ws.after-close", "A frame follows the sender's Close frame (RFC 6455 §5.5.1).")
 _TOO_LARGE = Problem("ws.too-large", f"The message has more than {MAX_MESSAGE_BYTES} bytes; it was cut.")
+_GIVEN_UP = Problem(
+    "ws.too-large",
+    "What had come of it was given up: unfinished messages of all connections together took too much memory.",
+)
 _NOT_UTF8 = Problem("ws.not-utf8", "The text is not UTF-8 (RFC 6455 §8.1).")
 _CLOSE_ONE_BYTE = Problem("ws.close-payload", "The Close payload has one byte; a code takes two (RFC 6455 §5.5.1).")
 _REASON_NOT_UTF8 = Problem("ws.close-reason", "The Close reason is not UTF-8 (RFC 6455 §5.5.1).")

@@ -12,6 +12,7 @@ from typing import NamedTuple
 PEM = Path(__file__).parents[3] / "captures" / "tls"
 V10, V12, V13 = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 NO_ENCRYPT_THEN_MAC = 1 << 19
+DONT_INSERT_EMPTY_FRAGMENTS = 0x800  # `ssl` has no name for it: no empty record before each of TLS 1.0
 
 
 class Record(NamedTuple):
@@ -43,6 +44,7 @@ def session(
     messages: int = 20,
     *,
     etm: bool = True,
+    empty: bool = True,
     size: int = 0,
     rsa: bool = True,
 ) -> Session:
@@ -57,6 +59,8 @@ def session(
             _only(context, version)
             if not etm:
                 context.options |= NO_ENCRYPT_THEN_MAC
+            if not empty:
+                context.options |= DONT_INSERT_EMPTY_FRAGMENTS
         found = _talk(server, client, messages, size)
         keys = Path(f"{scratch}/keys").read_bytes()
         client.keylog_filename = None

@@ -143,6 +143,41 @@ def test_all_but_the_records_hit(name, data):
     assert reader.why == ""
 
 
+DAMAGE = ("lost", "its last block", "its MAC", "a part lost", "a record between")
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_nothing_is_given_out_that_no_mac_vouches_for(damage):
+    """In TLS 1.0 a record is read with the end of the one before, which its MAC leaves out where that comes last."""
+    talk = session(V10, "ECDHE-RSA-AES128-SHA", 12, empty=False)
+    hit = talk.body + 4
+    reader = Decryptor(secrets(talk.keys))
+    found: list[Plain | PlainGap] = []
+    for at, (side, wire, _) in enumerate(talk.records):
+        if at != hit:
+            found += reader.data(side, wire, at, at)
+        elif damage == "lost":
+            found += reader.gap(side, len(wire), at, "")
+        elif damage == "a part lost":
+            found += reader.data(side, wire[:-40], at, at) + reader.gap(side, 40, at, "")
+        elif damage == "a record between":
+            found += reader.data(side, wire + wire[:5] + bytes(len(wire) - 5), at, at)
+        else:
+            place = len(wire) - (25 if damage == "its last block" else 1)
+            found += reader.data(side, wire[:place] + bytes([wire[place] ^ 1]) + wire[place + 1 :], at, at)
+    found += reader.finish(99)
+    later = [one for one in found if one.direction == talk.records[hit].side and one.time_ns > hit]
+    text = talk.records[hit + 2].plain
+    if damage == "a record between":  # which was none of the sender's, and counts for nothing
+        assert heard(found) == texts(talk.records)
+        assert later[0] == Plain(talk.records[hit].side, text, hit + 2, hit + 2)
+    else:
+        assert isinstance(later[0], PlainGap)
+        assert later[0].lost is None
+        assert later[1] == Plain(talk.records[hit].side, text[16:], hit + 2, hit + 2)
+        assert heard(later[2:]) == [one for one in texts(talk.records[hit + 3 :]) if one[0] == talk.records[hit].side]
+
+
 @settings(max_examples=40)
 @given(st.data())
 @pytest.mark.parametrize("name", sorted(EXACT))

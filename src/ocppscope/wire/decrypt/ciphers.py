@@ -50,6 +50,7 @@ class Protection(Protocol):
     exact: bool  # whether it does not vary
     chained: bool  # whether a record can only be opened after the one before it
     price: int  # how many numbers `find` tries for the price of one trial
+    beheaded: bool  # the plaintext that was given out last lacks its beginning, which nothing vouches for
 
     def open(self, seq: int, header: bytes, body: bytes) -> Opened | None:
         """A record with a sequence number."""
@@ -66,6 +67,8 @@ class Protection(Protocol):
 
 class _OneByOne:
     """Runs of records."""
+
+    beheaded = False
 
     def open(self, seq: int, header: bytes, body: bytes) -> Opened | None:
         raise NotImplementedError
@@ -250,6 +253,7 @@ class Block(_OneByOne):
         self._explicit = version > keys.TLS10  # each record carries its IV
         self._mac_last = mac_last and suite.kind != "null"
         self._previous = iv
+        self._opened, self._last_block = -1, iv  # the latest record that was opened, and how it ended
         self._decryptor = None
         self._block = 0
         if suite.kind != "null":
@@ -282,8 +286,19 @@ class Block(_OneByOne):
             return None
         sealed, mac = body[: -self._size], body[-self._size :]
         seq = self._number(first, count, header, sealed, mac)
-        plain = None if seq is None else self._unpadded(self._clear(sealed))
-        return None if seq is None or plain is None else (seq, header[0], plain)
+        if seq is None or not sealed or len(sealed) % self._block:
+            return None
+        self.beheaded = self.chained and seq != self._opened + 1
+        if self.beheaded:
+            return seq, header[0], self._without_beginning(header, sealed)
+        self._previous = self._last_block
+        plain = self._unpadded(self._clear(sealed))
+        return None if plain is None else (seq, header[0], plain)
+
+    def _without_beginning(self, header: bytes, sealed: bytes) -> bytes:
+        """What is sure of a record whose IV is not: the MAC does not cover the last block of the record before."""
+        plain = self._unpadded(self._clear(sealed)[self._block :])
+        return plain if plain is not None and header[0] == APPLICATION_DATA else b""
 
     def _number(self, first: int, count: int, header: bytes, data: bytes, mac: bytes) -> int | None:
         rest = header[:3] + len(data).to_bytes(2, "big") + data
@@ -316,6 +331,8 @@ class Block(_OneByOne):
         sealed = body[: len(body) - self._size] if self._mac_last else body
         if len(sealed) >= self._block:
             self._previous = sealed[-self._block :]
+            if seq is not None:
+                self._opened, self._last_block = seq, self._previous
 
 
 def protections(suite: Suite, version: int, block: KeyBlock, *, mac_last: bool) -> tuple[Protection, Protection]:

@@ -40,7 +40,7 @@ DEPTHS = {3: 1, 5: 2}
 """Those that try many sequence numbers, and how many; the first records may still be of the handshake."""
 MAX_ALERTS = 8
 """Alerts that are kept; the first ones."""
-MAX_SEARCHED = 1 << 20
+MAX_UNALIGNED = 1 << 20
 """Bytes in which the next record is looked for."""
 
 _PROTECTED = tls.APPLICATION_DATA
@@ -50,10 +50,13 @@ _MIDWAY = (
     "The capture begins in the middle of the connection, and no secrets of the key log open it; with TLS 1.2 or "
     "older the handshake is needed."
 )
+_UNTRIED = " Not all that the key log holds was tried on it."
 _NO_RECORDS = "No TLS records can be found in what was sent."
 _RENEGOTIATED = "The connection was negotiated anew, and there are no secrets for what came then."
 _UNOPENED = "their records could not be opened"
 _EARLY_LOST = "early data whose secret is not in the key log"
+_EARLY_MORE = "more early data than is kept"
+_EARLY_OPEN = "early data, of which the capture does not show whether the server took it"
 
 
 class Decryptor:
@@ -80,7 +83,8 @@ class Decryptor:
         self._final = False
         self._early: Out = []
         self._early_bytes = 0
-        self._early_accepted = self._early_unread = False
+        self._early_accepted: bool | None = None  # until the server says so
+        self._early_unread = False
         self._out: Out = []
 
     @property
@@ -107,7 +111,7 @@ class Decryptor:
     def steady(self, direction: int) -> Half | None:
         """A direction whose next records may be opened at a stretch, see `ahead`; None while they may not."""
         half = self._halves[direction]
-        if self.why or self.whys[direction] or self._queue or self._early or not half.is_steady:
+        if self.why or self.whys[direction] or self._queue or self._early_bytes or not half.is_steady:
             return None
         return half
 
@@ -122,12 +126,13 @@ class Decryptor:
         if self._queue and self._seen != self._secrets.version:
             self._drain()
         if not pieces:
-            if half.reader.passed_over > MAX_SEARCHED:
+            if half.reader.passed_over > MAX_UNALIGNED:
                 self._stop(direction, _NO_RECORDS, time_ns)
             return self._taken()
         parts: list[bytes] = []
         for piece in pieces:
-            if half.current is None or self._queue or self._early or piece.lost or piece.header[0] != _PROTECTED:
+            waits = self._queue or self._early_bytes
+            if half.current is None or waits or piece.lost or piece.header[0] != _PROTECTED:
                 self._flush(direction, parts, time_ns, packet)
                 self._piece(Held(direction, piece, time_ns, packet))
                 continue
@@ -165,6 +170,7 @@ class Decryptor:
         self._final = True
         if not self.why:
             self._drain()
+            self._end_early(time_ns)
             for direction, half in enumerate(self._halves):
                 if half.application and (half.has_lost or half.reader.pending):
                     self._out.append(PlainGap(direction, None, time_ns, half.why or "the last record is not whole"))
@@ -249,6 +255,8 @@ class Decryptor:
         if opened is None:
             self._unopened(direction, half, time_ns)
             return
+        if self._early_bytes and direction == self.client and half.current and half.current.name != EARLY:
+            self._end_early(time_ns)
         hole, half.hole = half.hole, None
         if hole is not None:
             self._tell(direction, half, hole, time_ns)
@@ -281,7 +289,7 @@ class Decryptor:
         half.application += 1
         if half.current is not None and half.current.name == EARLY:
             self._early_bytes += len(data)
-            if self._early_bytes <= MAX_EARLY:
+            if data and self._early_bytes <= MAX_EARLY:
                 self._early.append(Plain(direction, data, time_ns, packet))
         elif data:
             self._out.append(Plain(direction, data, time_ns, packet))
@@ -302,12 +310,9 @@ class Decryptor:
         elif kind == _FINISHED and epoch == HANDSHAKE:
             half.change()
             if direction == self.client:
-                self._end_early(direction, time_ns)
+                self._end_early(time_ns)
         elif kind == _END_OF_EARLY and epoch == EARLY:
-            self._out += self._early
-            if self._early_bytes > MAX_EARLY:
-                self._out.append(PlainGap(direction, None, time_ns, "more early data than is kept"))
-            self._early.clear()
+            self._take_early(direction, time_ns)
             half.change()
         elif kind == _ENCRYPTED_EXTENSIONS:
             found = extensions(body)
@@ -317,11 +322,24 @@ class Decryptor:
         elif kind == _CERTIFICATE and not self.certificates[direction]:
             self.certificates[direction] = certificates(body)
 
-    def _end_early(self, direction: int, time_ns: int) -> None:
-        """Early data that the client did not bring to an end was refused, and is sent again."""
+    def _take_early(self, direction: int, time_ns: int) -> None:
+        self._out += self._early
+        if self._early_bytes > MAX_EARLY:
+            self._out.append(PlainGap(direction, None, time_ns, _EARLY_MORE))
         self._early.clear()
-        if self._early_unread and self._early_accepted:
-            self._out.append(PlainGap(direction, None, time_ns, _EARLY_LOST))
+        self._early_bytes = 0
+
+    def _end_early(self, time_ns: int) -> None:
+        """What becomes of early data whose end was not seen; what was refused is sent again."""
+        client, accepted = self.client, self._early_accepted
+        if client is not None and accepted:
+            self._take_early(client, time_ns)
+            if self._early_unread:
+                self._out.append(PlainGap(client, None, time_ns, _EARLY_LOST))
+        elif client is not None and accepted is None and self._early_bytes:
+            self._out.append(PlainGap(client, None, time_ns, _EARLY_OPEN))
+        self._early.clear()
+        self._early_bytes, self._early_unread = 0, False
 
     def _changed(self, half: Half, time_ns: int) -> None:
         """A ChangeCipherSpec under keys: a renegotiation comes to its end."""
@@ -355,7 +373,8 @@ class Decryptor:
             settled = self._final or (settled and not self._may_search)
         if settled:
             unknown = not negotiation.random and negotiation.server is None
-            self._give_up(_MIDWAY if unknown else negotiation.obstacle(secrets), one.time_ns)
+            why = _MIDWAY if unknown else negotiation.obstacle(secrets)
+            self._give_up(why + _UNTRIED * self._budget.is_short, one.time_ns)
         return False
 
     @property

@@ -162,6 +162,8 @@ class Half:
             if opened is not None:
                 if self.slack or self.misfits or self._lost_plain:
                     self._settle(current, self.low)
+                if current.protection.beheaded:
+                    self.hole = Hole(None)
                 self.low += 1
                 self.opened += 1
                 current.protection.passed(self.low - 1, body)
@@ -196,6 +198,8 @@ class Half:
             if found is not None:
                 seq, kind, plain = found
                 self._settle(epoch, seq)
+                if epoch.protection.beheaded:
+                    self.hole = Hole(None)
                 self.low = seq + 1
                 self.opened += 1
                 epoch.protection.passed(seq, body)

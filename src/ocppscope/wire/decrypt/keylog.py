@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ocppscope.errors import UsageError
 from ocppscope.wire.decrypt.keys import MASTER_BYTES
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ MAX_SESSIONS = 1 << 14
 MAX_LINE = 4096
 """Bytes of a key log's line; a longer one is passed over."""
 MAX_SERVER_KEYS = 16
-"""RSA keys of servers that are tried."""
+"""RSA keys of servers that are tried; one more is an error."""
 MAX_WAITING_TOTAL = 64 << 20
 """Bytes of records that all connections together keep until their keys come."""
 MAX_TRIALS_TOTAL = 1 << 19
@@ -66,12 +67,19 @@ class Secrets:
         return new
 
     def add_rsa(self, pem: bytes, password: bytes | None = None) -> None:
-        """Takes a server's private key in PEM; `errors.UsageError` if it is none of RSA, or cannot be read."""
+        """Takes a server's private key in PEM.
+
+        Raises UsageError if it is none of RSA, or cannot be read, or is one too many.
+        """
         from ocppscope.wire.decrypt.rsa import ServerKey  # noqa: PLC0415 - who has no such key needs no library
 
-        if len(self.server_keys) < MAX_SERVER_KEYS:
-            self.server_keys.append(ServerKey(pem, password))
-            self.version += 1
+        if len(self.server_keys) >= MAX_SERVER_KEYS:
+            raise UsageError(
+                f"There are more than {MAX_SERVER_KEYS} private keys of servers.",
+                "Name those of the servers in this capture, or a key log.",
+            )
+        self.server_keys.append(ServerKey(pem, password))
+        self.version += 1
 
     def remember(self, session: bytes, master: bytes) -> None:
         """A session may be taken up again, by its id or ticket (RFC 5246 §7.3, RFC 5077)."""

@@ -48,16 +48,18 @@ _USUAL = list(ROUNDS)
 class Budget:
     """Trials that a connection may make."""
 
-    __slots__ = ("_secrets", "_spent")
+    __slots__ = ("_secrets", "_spent", "is_short")
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
         self._spent = 0
+        self.is_short = False  # not all that might fit was tried
 
     def spend(self, trials: int) -> bool:
         """Whether so many more may be made; they are counted."""
         spent = self._spent + trials
         if spent > MAX_TRIALS_EACH or (spent > FREE_TRIALS and not self._secrets.spend(trials)):
+            self.is_short = True
             return False
         self._spent = spent
         return True
@@ -85,7 +87,7 @@ def locate(
 
     `depth` says how many of the ROUNDS follow the first one.
     """
-    candidates = sorted(_candidates(secrets, random, chosen), key=lambda one: _USUAL.index(one.suite))
+    candidates = sorted(_candidates(secrets, budget, random, chosen), key=lambda one: _USUAL.index(one.suite))
     later = candidates
     for _ in range(1 + LATER_GENERATIONS):
         found = _try(budget, piece, later, 0)
@@ -112,7 +114,7 @@ def _try(budget: Budget, piece: Piece, candidates: list[Place], turn: int) -> Pl
     return None
 
 
-def _candidates(secrets: Secrets, random: bytes, chosen: int | None) -> Iterator[Place]:
+def _candidates(secrets: Secrets, budget: Budget, random: bytes, chosen: int | None) -> Iterator[Place]:
     known = [(random, secrets.of(random))] if random else secrets.latest()
     count = 0
     for who, labels in known:
@@ -122,6 +124,7 @@ def _candidates(secrets: Secrets, random: bytes, chosen: int | None) -> Iterator
                 if chosen not in (None, number):
                     continue
                 if count >= MAX_CANDIDATES:
+                    budget.is_short = True
                     return
                 count += 1
                 yield Place(who, role, number, traffic(secrets, number, secret), 0)
@@ -155,6 +158,7 @@ def guess(
                 if chosen not in (None, number):
                     continue
                 if tried >= MAX_GUESSES or not budget.spend(MAX_FIRST):
+                    budget.is_short = True
                     return None
                 if (
                     traffic(secrets, number, secret).protection.find(0, MAX_FIRST, piece.header, piece.body)
@@ -172,6 +176,7 @@ def guess_session(secrets: Secrets, budget: Budget, negotiation: Negotiation, ro
     """
     for tried, (random, labels) in enumerate(secrets.latest()):
         if tried >= MAX_GUESSES:
+            budget.is_short = True
             break
         master = labels.get(keylog.MASTER)
         if master is None:

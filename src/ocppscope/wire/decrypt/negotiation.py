@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocppscope.wire.decrypt.suites import Suite
 
 MAX_TRANSCRIPT = 1 << 15
-"""Bytes of a handshake that are kept; a longer one cannot be opened with an RSA key."""
+"""Bytes of a handshake's messages that are kept; a longer one cannot be opened with an RSA key."""
 
 HELLO_REQUEST, NEW_SESSION_TICKET, CLIENT_KEY_EXCHANGE = 0, 4, 16
 _SESSION_TICKET, _ENCRYPT_THEN_MAC, _EXTENDED_MASTER, EARLY_DATA = 35, 22, 23, 42
@@ -52,6 +52,7 @@ class Negotiation:
         self._used = b""  # the master secret
         self._transcript = bytearray()
         self._whole = True  # the transcript
+        self._is_long = False
 
     @property
     def is_13(self) -> bool:
@@ -86,10 +87,11 @@ class Negotiation:
         self._whole = False
 
     def _note(self, kind: int, body: bytes) -> None:
-        if len(self._transcript) + len(body) > MAX_TRANSCRIPT:
-            self._whole = False
+        message = bytes([kind]) + len(body).to_bytes(3, "big") + body
+        if len(self._transcript) + len(message) > MAX_TRANSCRIPT:
+            self._whole, self._is_long = False, True
         else:
-            self._transcript += bytes([kind]) + len(body).to_bytes(3, "big") + body
+            self._transcript += message
 
     def _client_hello(self, direction: int, body: bytes) -> None:
         hello = tls.client_hello(body)
@@ -142,6 +144,8 @@ class Negotiation:
                 )
             if not self.key_exchanged:
                 return "It takes up an earlier session that is not in the capture; the server's key does not open it."
+            if self._extended and self._is_long:
+                return "The handshake is longer than is kept, and the server's key alone does not open it."
             if self._extended and not self._whole:
                 return "A part of the handshake is not in the capture, and the server's key alone does not open it."
             return "The server's key is not the one that this connection was made with."
