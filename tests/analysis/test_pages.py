@@ -8,6 +8,7 @@ from conversation import play
 from ocppscope.analysis import pages
 from ocppscope.analysis.bus import Bus
 from ocppscope.analysis.pages import Pages, _Both, _Points, concerning
+from ocppscope.analysis.state.transactions import MAX_ID
 from ocppscope.analysis.stations import Stations
 from support_engine import CAPTURES, run
 
@@ -251,4 +252,4 @@ def test_what_came_before_and_what_is_said_is_bounded():
     page = one_page(conversation(*before, *start))
     assert len([text for kind, text in kinds(page) if kind == "status"]) == pages.MAX_BEFORE
     assert all(len(text) <= pages.MAX_WORDS for _, text in kinds(page))
-    assert len(page.tag) <= 64
+    assert len(page.tag) <= MAX_ID

@@ -72,3 +72,11 @@ def test_every_rule_has_both() -> None:
 def test_every_module_of_rules_is_loaded():
     modules = {path.stem for path in Path(rules.__file__).parent.glob("*.py")} - {"__init__"}
     assert modules == set(MODULES)
+
+
+def test_the_order_is_that_of_the_modules_whichever_is_imported_first():
+    before = list(load().items())
+    count = sum(rule.check.__module__.endswith(f".{MODULES[-1]}") for _, rule in before)
+    RULES.clear()
+    RULES.update([*before[-count:], *before[:-count]])
+    assert list(load().items()) == before

@@ -397,7 +397,7 @@ def test_places_are_bounded() -> None:
 
 
 IDS = [
-    (7, "7"), (7.0, "7"), (-1, "-1"), ("abc", "abc"), ("x" * 99, "x" * 64), (None, ""), (True, ""), (1.5, ""),
+    (7, "7"), (7.0, "7"), (-1, "-1"), ("abc", "abc"), ("x" * 999, "x" * state.MAX_ID), (None, ""), (True, ""), (1.5, ""),
     ([], ""), (1 << 70, ""),
 ]  # fmt: skip
 
@@ -411,8 +411,8 @@ def test_tokens() -> None:
     assert same_tag("Abc", "aBC")
     assert not same_tag("Abc", "Abd")
     known = known_after(v16(start("10:00:10", idTag="x" * 500)))
-    assert known.latest[0].tag == "x" * 64
-    assert tag_of(known.latest[0].start.asked) == "x" * 64  # type: ignore[union-attr]
+    assert known.latest[0].tag == "x" * state.MAX_ID
+    assert tag_of(known.latest[0].start.asked) == "x" * state.MAX_ID  # type: ignore[union-attr]
 
 
 def test_bounds() -> None:

@@ -97,3 +97,34 @@ def test_notices_are_shown_as_text(tmp_path):
     path = tmp_path / "a\x1b[2J.pcap"
     path.write_bytes((CAPTURES / "ipv6.pcap").read_bytes()[:-10])
     assert "\x1b" not in run(path).err
+
+
+HELLO = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03" + bytes(32) + b"\x00\x00\x04\x00\x2f\x00\xff\x01\x00"
+RECORD = b"\x17\x03\x03\x00\x10" + bytes(16)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+BANNER = b"220 mail.example ready\r\n"
+
+
+@pytest.mark.parametrize(
+    ("client", "begins", "said"),
+    [
+        (800, "SYN", [(0, b"SSH-2.0-OpenSSH_9.2\r\n")]),
+        (800, "SYN", [(1, BANNER)]),  # the server speaks first
+        (800, "SYN-ACK", [(1, BANNER)]),  # and its packet is the first of the capture
+        (800, "SYN", [(0, HELLO)]),
+        (800, "", [(0, HELLO)]),
+        (800, "", [(1, OK), (0, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")]),
+        (50000, "", [(0, BANNER)]),  # in the middle, where only the ports tell
+        (50000, "", [(1, BANNER)]),
+        (50000, "", [(1, RECORD), (0, RECORD)]),
+    ],
+)
+@pytest.mark.parametrize("address", ["10.0.0.1", "10.0.0.9"])
+def test_who_opened_a_connection(tmp_path, address, client, begins, said):
+    """The SYN or what is asked tells it; without either the lower port is the server's."""
+    session = Session(address, client)
+    session.packets = session.packets[{"SYN": 0, "SYN-ACK": 1, "": 2}[begins] :]
+    for side, data in said:
+        session.send(side, data)
+    told = run(write(tmp_path / "a.pcap", session)).err
+    assert f"({address}:{client} → 10.0.0.2:9000)" in told

@@ -10,6 +10,8 @@ import pytest
 
 from ocppscope.capture import pcapngout
 from ocppscope.capture.synthetic import Conversation
+from ocppscope.cli import loading
+from ocppscope.cli import session as session_module
 from ocppscope.cli.feeds import RecorderFeed
 from ocppscope.cli.following import Follow, run_follow
 from ocppscope.cli.loading import CaptureSession
@@ -17,8 +19,13 @@ from ocppscope.cli.run import LogRequest
 from ocppscope.engine import Engine
 from ocppscope.model import Endpoint, Message, Side
 from ocppscope.options import Options
+from ocppscope.render.csvtext import CsvFormat
+from ocppscope.render.jsonl import JsonlFormat
+from ocppscope.render.textlog import TextFormat
 from ocppscope.render.times import ClockFormat
 from ocppscope.store.notes import load_notes
+from ocppscope.store.store import Store
+from store.support_store import call, closed, opened
 from support_cli import run
 from test_comments import ANSWER, UPGRADE, frame
 
@@ -140,6 +147,45 @@ def test_a_session_shows_texts_of_every_file_and_says_how_it_goes(recorder):
         assert session.progress().trouble == ""
     finally:
         session.stop()
+
+
+def test_a_session_of_days_keeps_the_newest_rows_and_holds_no_files(recorder, monkeypatch):
+    monkeypatch.setattr(loading, "LIVE_ROWS", 40)
+    monkeypatch.setattr(loading, "Store", lambda retain: Store(retain=retain, chunk_rows=8))
+    session = CaptureSession(RecorderFeed(recorder, chunk_bytes=1 << 16), Options())
+    session.start(lambda: None)
+    try:
+        for number in range(1, 201):
+            recorder.call()
+            if number % 20 == 0:
+                recorder.turn()
+        until(lambda: len(session.store) == 200, "all rows")
+        assert 40 <= len(session.store) - session.store.first <= 48
+        assert session.store.message(199).id == "200"
+        held = [os.readlink(f"/proc/self/fd/{one}") for one in os.listdir("/proc/self/fd") if _is_there(one)]
+        assert sum("part-" in name for name in held) <= 3, "the one that is read, the one that is written"
+    finally:
+        session.stop()
+
+
+def _is_there(number: str) -> bool:
+    return os.path.islink(f"/proc/self/fd/{number}")
+
+
+@pytest.mark.parametrize("make", [TextFormat, JsonlFormat, CsvFormat])
+def test_a_log_of_days_forgets_connections_that_are_over(make, monkeypatch):
+    """But not those that are open, however long ago they began."""
+    monkeypatch.setattr(session_module, "MAX_OVER", 10)
+    form, lines = make(), []
+    log = session_module.Log(form, lines.append)
+    log.forgets = True
+    log.take([opened(0)])
+    for number in range(1, 200):
+        log.take([opened(number), call(0, connection=number), closed(number)])
+    log.take([call(0)])
+    assert "CP000" in lines[-1]
+    for kept in [one for one in vars(form).values() if isinstance(one, dict) and 0 in one]:
+        assert len(kept) <= 12
 
 
 def test_the_last_message_is_told_even_if_nothing_follows_it(recorder):

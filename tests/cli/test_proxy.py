@@ -119,12 +119,18 @@ def running(directory: Path, port: int, *words: str) -> Iterator[subprocess.Pope
         process = subprocess.Popen(
             [sys.executable, "-m", "ocppscope", "proxy", *arguments],
             cwd=directory, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True,
+            preexec_fn=_hear,  # noqa: PLW1509 - no thread of ours runs by now
         )  # fmt: skip
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def _hear() -> None:
+    """These tests may run under `nohup`; what they start does not."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def listening(process: subprocess.Popen[str]) -> tuple[str, int]:
@@ -162,7 +168,7 @@ def text_of(directory: Path, name: str) -> str:
 class TestProcess:
     """In a pipe."""
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_the_log_has_every_message(self, tmp_path: Path, number: int):
         """As they come, and to the last; then it says where the recording is."""
         with Fleet(count=5) as fleet, running(tmp_path, fleet.port, "--format", "jsonl") as process:
@@ -187,11 +193,12 @@ class TestProcess:
             fleet.wait()
         assert sum("DataTransfer" in row for row in text_of(tmp_path, "out").splitlines()) == 7
 
-    def test_headless(self, tmp_path: Path):
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_headless(self, tmp_path: Path, number: int):
         with Fleet(count=5) as fleet, running(tmp_path, fleet.port, "--headless") as process:
             fleet.drive(listening(process), ["CP1"])
             fleet.wait()
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             assert process.wait(DEADLINE) == 0
         assert text_of(tmp_path, "out") == ""
         assert "recording made.pcapng" in text_of(tmp_path, "err")

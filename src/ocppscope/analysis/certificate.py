@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-MAX_NAMES = 64
-"""Names of a certificate that are looked at."""
+from ocppscope.analysis.wording import cut
+
+MAX_NAMES = 256
+"""Names of a certificate that are looked at; of one with more, it is not known whom it is for."""
 MAX_NAME = 256
 """Characters of a name that are kept."""
 MAX_PARSED = 256
@@ -32,6 +34,7 @@ class Certificate(NamedTuple):
     key: str = ""
     key_bits: int = 0
     signed_with: str = ""
+    has_more_names: bool = False
 
     @property
     def self_signed(self) -> bool:
@@ -39,10 +42,12 @@ class Certificate(NamedTuple):
         return self.subject == self.issuer
 
     def is_for(self, host: str) -> bool:
-        """Whether a host name is among its names, by wildcards too (RFC 6125 §6.4)."""
+        """Whether a host name is among its names, by wildcards too (RFC 6125 §6.4), or may be: there are more."""
         host = host.lower().rstrip(".")
         parent = host.partition(".")[2]
-        return any(name == host or (name.startswith("*.") and parent and name[2:] == parent) for name in self.names)
+        return self.has_more_names or any(
+            name == host or (name.startswith("*.") and parent and name[2:] == parent) for name in self.names
+        )
 
 
 @lru_cache(MAX_PARSED)
@@ -55,16 +60,17 @@ def parse(der: bytes) -> Certificate | None:
         common = [str(one.value) for one in found.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
         names = _alternatives(found) or common
         return Certificate(
-            common[0][:MAX_NAME] if common else "",
-            tuple(name.lower()[:MAX_NAME] for name in names[:MAX_NAMES]),
+            cut(common[0], MAX_NAME) if common else "",
+            tuple(cut(name.lower(), MAX_NAME) for name in names[:MAX_NAMES]),
             int(found.not_valid_before_utc.timestamp()) * _NS,
             int(found.not_valid_after_utc.timestamp()) * _NS,
             found.subject.public_bytes(),
             found.issuer.public_bytes(),
-            found.subject.rfc4514_string()[:MAX_NAME],
-            found.issuer.rfc4514_string()[:MAX_NAME],
+            cut(found.subject.rfc4514_string(), MAX_NAME),
+            cut(found.issuer.rfc4514_string(), MAX_NAME),
             *_key(found),
             _hash(found),
+            len(names) > MAX_NAMES,
         )
     except (KeyboardInterrupt, SystemExit):
         raise

@@ -22,6 +22,7 @@ from ocppscope.analysis.quirks import Quirks
 from ocppscope.analysis.registry import Limit, Mute, Rule, load
 from ocppscope.analysis.settings import Settings
 from ocppscope.analysis.stations import Stations
+from ocppscope.analysis.wording import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -59,6 +60,7 @@ class _Open:
         "connections",
         "count",
         "first_ns",
+        "has_more",
         "last_ns",
         "measured",
         "refs",
@@ -66,11 +68,13 @@ class _Open:
         "severity",
         "station",
         "text",
+        "vantage",
     )
 
     def __init__(self, rule: Rule, station: Station, now: int) -> None:
         self.rule = rule
-        self.station = station
+        self.station = station.identity
+        self.vantage = station.vantage
         self.severity = Severity.NOTE
         self.text = ""
         self.blame = rule.blame
@@ -78,6 +82,7 @@ class _Open:
         self.count = 0
         self.refs: list[Ref] = []
         self.connections: dict[int, None] = {}
+        self.has_more = False  # connections
         self.measured: dict[str, str] = {}
 
     def say(self, text: str, severity: Severity, blame: Blame, measured: dict[str, str], *, latest: bool) -> None:
@@ -95,8 +100,11 @@ class _Open:
                     self.refs.pop()
                 if len(self.refs) < MAX_EVIDENCE:
                     self.refs.append(ref)
-            if ref.connection >= 0 and len(self.connections) < MAX_CONNECTIONS:
-                self.connections[ref.connection] = None
+            if ref.connection >= 0 and ref.connection not in self.connections:
+                if len(self.connections) < MAX_CONNECTIONS:
+                    self.connections[ref.connection] = None
+                else:
+                    self.has_more = True
 
 
 class _Case:
@@ -127,6 +135,10 @@ class _Case:
             found = station.memories[self.rule.id] = {}
         return found
 
+    def let_go(self) -> None:
+        """Counts something that was waited for and is not any more, since it is too much; the report says so."""
+        self._diagnosis.not_kept += 1
+
     def find(
         self, text: str, at: Told, *, severity: Severity | None = None, blame: Blame | None = None, key: object = "",
         refs: tuple[Ref, ...] = (), measured: dict[str, str] | None = None, since_ns: int | None = None,
@@ -137,7 +149,7 @@ class _Case:
         severity = self.rule.severity if severity is None else severity
         places = refs or at.refs
         if not text.isprintable() or len(text) > MAX_TEXT:
-            text = "".join(char if char.isprintable() else "\ufffd" for char in text[:MAX_TEXT])
+            text = cut("".join(char if char.isprintable() else "\ufffd" for char in text[: MAX_TEXT + 1]), MAX_TEXT)
         if finding is not None:
             blame = self.rule.blame if blame is None else blame
             finding.say(text, severity, blame, measured or {}, latest=latest or once)
@@ -191,15 +203,22 @@ class Diagnosis:
 
     def findings(self) -> list[Finding]:
         """What was found so far: roots first, each with what it explains after it; the worst first."""
+        known = self.stations.by_identity
         found = [
             Finding(
-                number, one.rule.id, one.severity, one.station.identity, tuple(one.connections), one.text, one.blame,
-                one.first_ns, one.last_ns, one.count, tuple(one.refs), one.measured, one.station.vantage,
+                number, one.rule.id, one.severity, one.station, tuple(one.connections), one.text, one.blame,
+                one.first_ns, one.last_ns, one.count, tuple(one.refs), one.measured,
+                known[one.station].vantage if one.station in known else one.vantage,
+                has_more_connections=one.has_more,
             )
             for number, one in enumerate(self._open.values())
         ]  # fmt: skip
-        registrations = {identity: one.registration for identity, one in self.stations.by_identity.items()}
-        return explained([self._quirks.annotate(one, registrations.get(one.station)) for one in found])
+        return explained(
+            [
+                self._quirks.annotate(one, known[one.station].registration if one.station in known else None)
+                for one in found
+            ]
+        )
 
     def finding(self, rule: Rule, station: Station, key: object, now: int) -> _Open | None:
         """The finding that one more occurrence belongs to; None if there are too many."""
@@ -260,7 +279,8 @@ class Diagnosis:
         while sleeping and sleeping[0][0] <= now:
             due, _, sleeper = heapq.heappop(sleeping)
             case = sleeper.case
-            if case.rule.mute & Mute.GAP and sleeper.station.gap_since(sleeper.since_ns):
+            station = sleeper.station
+            if not station.is_followed or (case.rule.mute & Mute.GAP and station.gap_since(sleeper.since_ns)):
                 continue
             self.now = due
             try:

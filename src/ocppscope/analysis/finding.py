@@ -73,3 +73,4 @@ class Finding(Struct, frozen=True):
     vantage: str = ""
     root: int | None = None
     quirk: str = ""
+    has_more_connections: bool = False

@@ -228,6 +228,10 @@ class ProfileSet(Happening):
     exchange: Exchange
 
 
+class Forgotten(Happening):
+    """There are too many stations: this one, of which the link was open, is not followed any more."""
+
+
 class CaptureEnded(Happening):
     """The capture is over; told once for every station."""
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 Opening = Upgraded | Refused
 
-MAX_TOKENS = 8
-"""Offered subprotocols that a rule looks at."""
-
 
 def connection_of(what: Opening) -> Connection | None:
     """The connection at that time."""
@@ -43,7 +40,7 @@ def place_of(handshake: Handshake) -> dict[str, str]:
 
 def is_2x(handshake: Handshake) -> bool:
     """Whether 2.x was chosen, or nothing else was offered."""
-    names = [handshake.protocol] if handshake.protocol else handshake.offered_protocols[:MAX_TOKENS]
+    names = (handshake.protocol,) if handshake.protocol else handshake.offered_protocols
     return bool(names) and all(version_of(name) in V2X for name in names)
 
 

@@ -289,7 +289,7 @@ class _Draft:
         one = self.transaction
         skew = self.station.clock.station_time(0)
         for place, role, readings in ((0, Role.MAIN, one.energy), (1, Role.POWER, one.power)):
-            if readings[-1] is not self.seen[place]:
+            if readings[-1] != self.seen[place]:
                 self.seen[place] = readings[-1]
                 at, value = readings[-1]
                 yield at - skew if abs(at - skew - one.last_ns) < BELIEVED_NS else one.last_ns, role, value

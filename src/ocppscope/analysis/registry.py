@@ -23,6 +23,7 @@ from enum import IntFlag, StrEnum
 from functools import partial
 from importlib import import_module
 from inspect import getdoc
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -83,6 +84,7 @@ class Limit(NamedTuple):
     value: float
     unit: str
     meaning: str
+    most: float = inf  # what it can be set to: of a longer history than is remembered a rule would never speak
 
     @property
     def scaled(self) -> int | float:
@@ -109,9 +111,9 @@ def hours(value: float, meaning: str) -> Limit:
     return Limit(value, "h", meaning)
 
 
-def amount(value: float, unit: str, meaning: str) -> Limit:
+def amount(value: float, unit: str, meaning: str, most: float = inf) -> Limit:
     """Any other figure; `unit` as in "Wh", "%", "calls", "bytes"."""
-    return Limit(value, unit, meaning)
+    return Limit(value, unit, meaning, most)
 
 
 class Told(Protocol):
@@ -140,6 +142,9 @@ class Case(Protocol):
 
     def memory(self, station: Station) -> dict[Any, Any]:
         """What this rule keeps of a station between calls; the rule bounds it."""
+
+    def let_go(self) -> None:
+        """Counts something that was waited for and is not any more, since it is too much; the report says so."""
 
     def find(
         self,
@@ -213,8 +218,11 @@ MODULES = (
 
 def load() -> dict[str, Rule]:
     """All rules."""
-    for name in MODULES:
-        import_module(f"ocppscope.analysis.rules.{name}")
+    places = {import_module(f"ocppscope.analysis.rules.{name}").__name__: at for at, name in enumerate(MODULES)}
+    ordered = sorted(RULES.items(), key=lambda item: places.get(item[1].check.__module__, len(places)))
+    if ordered != list(RULES.items()):  # somebody has imported a module by itself
+        RULES.clear()
+        RULES.update(ordered)
     return RULES
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ocppscope.analysis.finding import Finding, Severity
+from ocppscope.analysis.unread import Unread, reservation
 from ocppscope.analysis.vantage import HOST, LOG, MIDDLE, WORDS
 from ocppscope.model import Version
 
@@ -40,6 +41,7 @@ class Report(Struct, frozen=True):
     stations: tuple[StationSummary, ...]
     findings: tuple[Finding, ...]
     notices: tuple[str, ...] = ()  # what is wrong with the capture, or with us
+    unread: tuple[Unread, ...] = ()  # what was not looked at
 
     def counts(self) -> dict[Severity, int]:
         """How many roots of each severity; what they explain is not counted."""
@@ -57,6 +59,19 @@ class Report(Struct, frozen=True):
                 found.append(one)
         return found
 
+    @property
+    def nothing(self) -> str:
+        """How the verdict begins where nothing was found, up to the number of messages: never cleaner than what was
+        read."""
+        if not self.messages:
+            return "Nothing was looked at:"
+        return "Nothing found in what could be read of" if self.unread or self.notices else "Nothing found in"
+
+    @property
+    def reservation(self) -> str:
+        """The sentence that the verdict ends with if not all was read; "" if it was."""
+        return reservation(self.unread)
+
     def worst(self) -> Severity | None:
         """The severity of the worst finding."""
         return max((one.severity for one in self.findings), default=None)
@@ -71,10 +86,13 @@ def report(
     named = {one.station for one in findings}
     heard = [one for one in stations.by_identity.values() if one.links or one.identity in named]
     return Report(
-        tuple(captures), min((one.first_ns for one in heard), default=0), stations.now,
-        sum(sum(one.said) for one in heard),
+        tuple(captures), stations.begins_ns(heard), stations.now,
+        stations.messages,
         tuple(_summary(one, autopsy) for one in heard), findings,
         (*notices, *_own_notices(diagnosis)),
+        stations.unread.told(
+            stations=stations.forgotten, findings=diagnosis.not_kept, rules=len(diagnosis.failures)
+        ),
     )  # fmt: skip
 
 
@@ -82,7 +100,7 @@ def _summary(station: Station, autopsy: Autopsy | None) -> StationSummary:
     known = station.registration
     return StationSummary(
         station.identity, " ".join(part for part in (known.vendor, known.model, known.firmware) if part),
-        _version(station).value, station.vantage, len(station.links), (station.said[0], station.said[1]),
+        _version(station).value, station.vantage, station.opened, (station.said[0], station.said[1]),
         tuple(autopsy.sentences(station)) if autopsy is not None else (),
     )  # fmt: skip
 
@@ -97,9 +115,15 @@ def _own_notices(diagnosis: Diagnosis) -> Iterable[str]:
     for name, how in diagnosis.failures.items():
         yield f"The rule {name} failed ({how}); what it looks for was not looked for everywhere. This is a bug."
     if diagnosis.not_kept:
-        yield f"{diagnosis.not_kept:,} findings and waiting rules were let go, since there were too many."
-    if diagnosis.stations.forgotten:
-        yield f"{diagnosis.stations.forgotten:,} stations were forgotten, since there were too many."
+        what = "findings, and things that rules waited for or counted,"
+        yield f"{diagnosis.not_kept:,} {what} were let go, since there were too many."
+    stations = diagnosis.stations
+    if stations.forgotten:
+        yield f"{stations.forgotten:,} stations were forgotten, since there were too many."
+    if stations.let_go:
+        yield f"{stations.let_go:,} TCP attempts and TLS connections were let go: they might have concerned OCPP."
+    if left_out := sum(one.configuration.left_out for one in stations.by_identity.values()):
+        yield f"{left_out:,} values of the configuration were not remembered, since there were too many."
 
 
 def standpoint(vantage: str) -> str:

@@ -91,4 +91,9 @@ def _limit(rule: Rule, name: str, figure: Any) -> float:
         raise UsageError(
             f"{rule.id}.{name}: {str(figure)[:40]!a} is no number of {rule.limits[name].unit} above zero."
         )
+    most, unit = rule.limits[name].most, rule.limits[name].unit
+    if value > most:
+        raise UsageError(
+            f"{rule.id}.{name}: no more than {most:g} {unit} are remembered.", f"Set it to {most:g} or less."
+        )
     return value

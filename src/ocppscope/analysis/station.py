@@ -7,16 +7,20 @@ in 2.x, and an `Exchange` is a CALL with whatever became of it.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ocppscope.analysis.finding import Ref
 from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.payload import Payload
-from ocppscope.model import Kind, Outcome, Side, Version
+from ocppscope.model import Handshake, Kind, Outcome, Side, Version
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ocppscope.analysis.state.charging import Profiles
     from ocppscope.analysis.state.clock import Clock
     from ocppscope.analysis.state.configuration import Configuration
@@ -35,11 +39,23 @@ AROUND_GAP_NS = 60_000_000_000
 """How long after bytes are missing the rules that they could mislead stay quiet."""
 MAX_NAME = 50
 """Characters of an action that a place in the capture is named by."""
+MAX_WHATS = 1024
+"""Names of messages that are remembered; others are made anew."""
 
 ARROWS = "→", "←"
 """By side."""
 
 _NOTHING = Payload({})
+_SOME_HANDSHAKE = Handshake("", "", "", "", (), "", "", (), (), 0)
+_NO_CALLS: tuple[dict[int, Exchange], dict[int, Exchange]] = ({}, {})  # of all links that have ended: stays empty
+_NO_PINGS: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
+_NONE_PENDING: list[Exchange] = []
+
+
+@lru_cache(MAX_WHATS)
+def said_by(side: Side | int, kind: str, action: str) -> str:
+    """A message for people: "→ CALL Heartbeat". The same text for all that are alike: many are kept."""
+    return f"{ARROWS[side]} {kind} {action}".rstrip()
 
 
 class Link:
@@ -51,7 +67,7 @@ class Link:
     )  # fmt: skip
 
     def __init__(self, connection: Connection, now: int) -> None:
-        self.connection = connection  # the latest snapshot
+        self.connection = connection  # the latest snapshot, as far as it is kept
         self.number = connection.number
         self.seen_ns = now
         self.opened_ns = connection.opened_ns  # first packet
@@ -80,6 +96,14 @@ class Link:
     def version(self) -> Version:
         """As agreed or guessed."""
         return self.connection.version
+
+    def retire(self) -> None:
+        """It has ended: what only an open one needs is let go, and the words of its upgrade, and figures of TCP."""
+        handshake = None if self.connection.handshake is None else _SOME_HANDSHAKE
+        self.connection = replace(self.connection, handshake=handshake, transport=None, problems=())
+        self.outstanding = _NO_CALLS
+        self.pings = self.pings if any(self.pings) else _NO_PINGS
+        self.close_pending = self.close_pending or _NONE_PENDING
 
     def silent_ns(self, now: int, side: Side | None = None) -> int:
         """How long nothing was heard, from one side or from both; since the upgrade where nothing was heard yet."""
@@ -149,7 +173,7 @@ class Exchange(Struct, eq=False):
     @property
     def ref(self) -> Ref:
         """The CALL."""
-        what = f"{ARROWS[self.side]} {self.kind.name} {self.action[:MAX_NAME]}"
+        what = said_by(self.side, self.kind.name, self.action[:MAX_NAME])
         return Ref(self.asked_ns, self.link.number, self.ordinal, self.packet, what)
 
     @property
@@ -158,7 +182,7 @@ class Exchange(Struct, eq=False):
         if self.answer_ordinal < 0:
             return self.ref
         kind = "CALLERROR" if self.error else "CALLRESULT"
-        what = f"{ARROWS[1 - self.side]} {kind} {self.action[:MAX_NAME]}"
+        what = said_by(1 - self.side, kind, self.action[:MAX_NAME])
         return Ref(self.done_ns or self.asked_ns, self.link.number, self.answer_ordinal, self.answer_packet, what)
 
     @property
@@ -172,16 +196,20 @@ class Station:
 
     __slots__ = (
         "charging", "clock", "configuration", "connections", "connectors", "first_ns", "gap_ns", "identity",
-        "known_ns", "link", "links", "memories", "registration", "said", "transactions", "vantage", "version",
+        "is_followed", "is_idle", "known_ns", "link", "links", "memories", "opened", "registration", "said",
+        "transactions", "vantage", "version",
     )  # fmt: skip
 
     def __init__(self, identity: str, now: int, state: dict[str, Any]) -> None:
         self.identity = identity
         self.first_ns = now
+        self.is_followed = True  # until there are too many
+        self.is_idle = True  # so far it boots and sends heartbeats: some of its state is shared with others like it
         self.known_ns: int | None = None  # since when its state is known: a handshake or BootNotification was seen
         self.version = Version.UNKNOWN  # of its latest connection
         self.link: Link | None = None  # the latest upgraded or recognised connection, open or not
         self.links: Latest[Link] = Latest(MAX_LINKS)  # upgraded or recognised ones, oldest first
+        self.opened = 0  # how many of these there were, also those that are forgotten
         self.gap_ns: int | None = None  # when bytes were last found missing
         self.said = [0, 0]  # messages by side
         self.vantage = ""
@@ -198,6 +226,17 @@ class Station:
     def is_known(self) -> bool:
         """Whether a handshake or BootNotification was seen, so that what has not been seen did not happen."""
         return self.known_ns is not None
+
+    def furnish(self, state: Mapping[str, Callable[[], object]]) -> None:
+        """There is more to it than boots and heartbeats, and it gets a state of its own, by name."""
+        self.is_idle = False
+        for name, make in state.items():
+            setattr(self, name, make())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether its latest connection is open, as far as was seen."""
+        return self.link is not None and self.link.open
 
     def gap_since(self, since_ns: int) -> bool:
         """Whether captured bytes are missing since then, or shortly before."""

@@ -19,8 +19,10 @@ from ocppscope.analysis.state.connections import Connections, ConnectionTracker
 from ocppscope.analysis.state.connectors import Connectors, ConnectorTracker
 from ocppscope.analysis.state.registration import Registration, RegistrationTracker
 from ocppscope.analysis.state.rpc import RpcTracker
-from ocppscope.analysis.state.transactions import Transactions, TransactionTracker
-from ocppscope.analysis.station import ARROWS, MAX_NAME, Exchange, Link, Station
+from ocppscope.analysis.state.transaction_tracker import TransactionTracker
+from ocppscope.analysis.state.transactions import Transactions
+from ocppscope.analysis.station import ARROWS, MAX_NAME, Exchange, Link, Station, said_by
+from ocppscope.analysis.unread import UnreadCounts
 from ocppscope.analysis.vantage import vantage_of
 from ocppscope.batch import Batch
 from ocppscope.model import (
@@ -44,8 +46,13 @@ if TYPE_CHECKING:
     from ocppscope.analysis.bus import Bus
     from ocppscope.model import Endpoint, Event, Problem, Side
 
-MAX_STATIONS = 1 << 14
-"""Stations whose state is kept; of more, the one that was not heard of for the longest time is forgotten."""
+MAX_STATIONS = 1 << 16
+"""Stations that are followed at the same time. Of more, one is forgotten: of those that have not opened a connection
+for the longest time the first one that has none open."""
+MAX_PASSED_OVER = 8
+"""Stations with an open connection that are passed over in search of one to be forgotten."""
+MAX_ENDED = 1 << 16
+"""Connections that have ended and are remembered, of all stations together; the latest, and the last one of each."""
 MAX_HELD = 1 << 14
 """Attempts and TLS connections that are kept until it is known whether they concern OCPP; the latest."""
 MAX_OUTSTANDING = 1024
@@ -55,10 +62,12 @@ _TRACKERS = (
     RpcTracker, ClockTracker, RegistrationTracker, ConfigurationTracker, ConnectorTracker, TransactionTracker,
     ProfileTracker, ConnectionTracker,
 )  # fmt: skip
-_STATE = {
-    "registration": Registration, "connectors": Connectors, "transactions": Transactions,
-    "configuration": Configuration, "charging": Profiles, "clock": Clock, "connections": Connections,
+_STATE = {"registration": Registration, "clock": Clock, "connections": Connections}
+_LATER = {
+    "connectors": Connectors, "transactions": Transactions, "configuration": Configuration, "charging": Profiles,
 }  # fmt: skip
+_NONE_YET = {name: make() for name, make in _LATER.items()}  # what all share that do not even need them; never filled
+_IDLE = frozenset({"BootNotification", "Heartbeat"})
 MAX_LEGS = 20_000
 """Repeated sessions that are remembered, the latest."""
 _ASKING = frozenset({Kind.CALL, Kind.SEND})
@@ -80,12 +89,16 @@ class Stations:
         self._passes = passes or _nothing
         self.due_ns = _NEVER  # from when on `passes` wants to be told
         self._links: dict[int, tuple[Station, Link]] = {}  # open connections, by number
+        self._ended_links: deque[tuple[Station, Link]] = deque()  # oldest first
         self._legs: dict[int, str] = {}  # connections that repeat a session → identity
         self._servers: set[Endpoint] = set()  # where OCPP was spoken or asked for
-        self._held: deque[ConnectAttempt | TlsConnection] = deque(maxlen=MAX_HELD)
+        self._held: deque[ConnectAttempt | TlsConnection] = deque()
+        self.let_go = 0  # of these, since there were too many
         self._addresses: dict[str, str] = {}  # address → the identity that comes from it, "" of several
         self.by_identity: dict[str, Station] = {}  # the one heard of last is last
         self.forgotten = 0
+        self.unread = UnreadCounts()
+        self._since_ns = _NEVER  # since when those that are forgotten were known
         self.messages = 0
         self.now = 0
         self._hooks: dict[str, defaultdict[str, list[Callable[[Exchange], None]]]] = {
@@ -140,12 +153,15 @@ class Stations:
             side, problems = speaker.side, spoilt(place)
             self._heard(station, link, side, now)
             if problems:
+                self.unread.message(problems)
                 self._exchange(station, link, batch.message(place))
                 continue
             text, packet = texts[at], packets[at]
             first = packet if isinstance(packet, int) else _first(packet)
             if answers is None:
                 waiting = link.outstanding[side]
+                if station.is_idle and action not in _IDLE:
+                    station.furnish(_LATER)
                 x = Exchange(
                     station, link, side, _CALL, action, id_, Payload(decode(text)[3]), now, ordinal, first, len(text),
                     _PENDING, (), len(waiting),
@@ -188,12 +204,32 @@ class Stations:
         if station is not None:
             self.by_identity[identity] = station
         else:
-            station = Station(identity, now, {name: make() for name, make in _STATE.items()})
+            station = Station(identity, now, {name: make() for name, make in _STATE.items()} | _NONE_YET)
             self.by_identity[identity] = station
             if len(self.by_identity) > MAX_STATIONS:
-                del self.by_identity[next(iter(self.by_identity))]
-                self.forgotten += 1
+                self._forget()
         return station
+
+    def begins_ns(self, stations: Iterable[Station]) -> int:
+        """When the first of some stations was heard of, or one that is forgotten; 0 if there is none."""
+        found = min((one.first_ns for one in stations), default=_NEVER)
+        return min(found, self._since_ns) % _NEVER
+
+    def _forget(self) -> None:
+        """Makes room. What is still said on connections of the one that goes is not looked at."""
+        known = self.by_identity
+        for _ in range(MAX_PASSED_OVER):
+            identity = next(iter(known))
+            if not known[identity].is_connected:
+                break
+            known[identity] = known.pop(identity)
+        station = known.pop(next(iter(known)))
+        self.forgotten += 1
+        self._since_ns = min(self._since_ns, station.first_ns)
+        station.is_followed = False
+        for link in station.links:
+            if self._links.pop(link.number, None) is not None:
+                self._bus.happens(told.Forgotten(station, link, self.now, Ref(self.now, link.number)))
 
     # --- messages -------------------------------------------------------------------------------------------------
 
@@ -211,6 +247,8 @@ class Stations:
             return
         station, link = found
         self._heard(station, link, message.side, message.time_ns)
+        if message.problems:
+            self.unread.message(message.problems)
         if message.frames > 1:
             self._bus.happens(told.Fragmented(station, link, message.time_ns, _ref(message), message))
         self._exchange(station, link, message)
@@ -227,6 +265,8 @@ class Stations:
 
     def _ask(self, station: Station, link: Link, message: Message) -> None:
         waiting = link.outstanding[message.side]
+        if station.is_idle and message.action not in _IDLE:
+            station.furnish(_LATER)
         x = Exchange(
             station, link, message.side, message.kind, message.action, message.id, said(message).payload,
             message.time_ns, message.ordinal, _first(message.packets), len(message.text), message.outcome,
@@ -293,6 +333,7 @@ class Stations:
         self._seen_at(connection.flow.client.address, connection.station)
         station.link = link
         station.links.append(link)
+        station.opened += 1
         station.version = connection.version
         station.vantage = self._vantage or vantage_of(connection.transport) or station.vantage
         if handshake is not None and station.known_ns is None:
@@ -331,6 +372,12 @@ class Stations:
                 self._object_to_connection(station, link, event.connection, problem, now)
         happening = told.LeftOpen if left_open else told.Closed
         self._bus.happens(happening(station, link, now, _ending(event.connection, now)))
+        link.retire()
+        self._ended_links.append((station, link))
+        if len(self._ended_links) > MAX_ENDED:
+            station, link = self._ended_links.popleft()
+            if link is not station.link and link in station.links:
+                station.links.remove(link)
 
     def _object_to_connection(
         self, station: Station, link: Link | None, connection: Connection, problem: Problem, now: int
@@ -369,6 +416,7 @@ class Stations:
         if found is None:
             return
         station, link = found
+        self.unread.gap(event)
         station.gap_ns = link.gap_ns = event.time_ns
         self._bus.happens(
             told.Missing(station, link, event.time_ns, Ref(event.time_ns, link.number, -1, 0, "bytes missing"), event)
@@ -395,6 +443,9 @@ class Stations:
             self._tell_outside(event)
         else:
             self._held.append(event)
+            if len(self._held) > MAX_HELD:
+                self._held.popleft()
+                self.let_go += 1
 
     def _tell_outside(self, event: ConnectAttempt | TlsConnection) -> None:
         now = event.time_ns
@@ -403,6 +454,8 @@ class Stations:
             source = Ref(now, what="→ TCP connect")
             self._bus.happens(told.Attempted(station, None, now, source, event))
         else:
+            if any(event.payload_bytes) and not event.decrypted:
+                self.unread.note("tls")
             source = Ref(now, packet=event.first_packet, what="→ TLS connect")
             self._bus.happens(told.Encrypted(station, None, now, source, event))
 
@@ -441,7 +494,7 @@ _TAKERS: dict[type[Any], Callable[[Stations, Any], None]] = {
 
 
 def _ref(message: Message) -> Ref:
-    what = f"{ARROWS[message.side]} {message.kind.name} {message.action[:MAX_NAME]}".rstrip()
+    what = said_by(message.side, message.kind.name, message.action[:MAX_NAME])
     return Ref(message.time_ns, message.connection, message.ordinal, _first(message.packets), what)
 
 

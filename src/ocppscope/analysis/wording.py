@@ -41,6 +41,11 @@ def quoted(text: str) -> str:
     return ascii(text[:MAX_QUOTED]) if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]!a}…"
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of a text, with a sign where it goes on."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def named(text: str) -> str:
     """A status, reason or code for a sentence: as it is if it looks like one, else quoted."""
     return text if len(text) <= MAX_QUOTED and text.isascii() and text.isalnum() else quoted(text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ocppscope.model import Flow
+from ocppscope.engine import MAX_CONNECTIONS, MAX_EMBRYOS, MAX_HELD, MAX_LEAVING
+from ocppscope.plural import counted
 from ocppscope.render.wiretext import visible
 from ocppscope.wire.connection import Phase
 from ocppscope.wire.heads import MAX_HEADER_BYTES
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+    from ocppscope.analysis.unread import UnreadCounts
     from ocppscope.cli.session import Log
     from ocppscope.engine import Summary
     from ocppscope.model import Connection
@@ -30,6 +32,7 @@ class Afterwards:
     def tell(self, summary: Summary | None, log: Log, notices: list[str], *, secrets: bool) -> None:
         """Everything there is to say; often nothing."""
         self._say(notices)
+        self._say(bounded(summary))
         self._say(losses(list(log.lost.values())))
         self._say(folded(log))
         if not log.rows and not log.done:
@@ -43,12 +46,40 @@ class Afterwards:
     def tell_of_stations(self, summary: Summary | None, notices: list[str], found: bool) -> None:
         """What is wrong with the input, and what it held if it was no connection."""
         self._say(notices)
+        self._say(bounded(summary))
         if not found:
             self._say(holdings(summary, refused=0, secrets=False))
 
     def _say(self, sentences: Iterator[str] | list[str]) -> None:
         for sentence in sentences:
             self._stream.write(f"note: {visible(sentence, 500)}\n")
+
+
+def bounded(summary: Summary | None) -> Iterator[str]:
+    """What was let go of to keep memory bounded."""
+    if summary is None:
+        return
+    if summary.forgotten:
+        yield (
+            f"{_connections(summary.forgotten)} forgotten to keep memory bounded: of those of which nobody knew yet "
+            f"what they were, {MAX_EMBRYOS:,} are followed at a time; whatever they said later was read as if the "
+            "capture began there"
+        )
+    if summary.forgotten_sessions:
+        yield (
+            f"{_connections(summary.forgotten_sessions, 'WebSocket')} forgotten to keep memory bounded: "
+            f"{MAX_CONNECTIONS:,} are followed at a time, {MAX_LEAVING:,} that one side has closed, and these were "
+            "longest without a packet; what they said later was read as another connection"
+        )
+    if summary.given_up:
+        yield (
+            f"unfinished messages, heads and lost segments of all connections together took more than "
+            f"{MAX_HELD >> 20} MB of memory: {_connections(summary.given_up)} made to give up what had come of them"
+        )
+
+
+def _connections(count: int, what: str = "connection") -> str:
+    return f"{counted(count, what)} {'was' if count == 1 else 'were'}"
 
 
 def losses(connections: list[Connection]) -> Iterator[str]:
@@ -66,7 +97,7 @@ def folded(log: Log) -> Iterator[str]:
     if log.folded:
         count, legs = sum(log.folded.values()), len(log.folded)
         which = "1 connection that repeats another" if legs == 1 else f"{legs:,} connections that repeat others"
-        messages = "1 message" if count == 1 else f"{count:,} messages"
+        messages = counted(count, "message")
         yield f"{messages} not shown, of {which} on another leg of the way; --legs shows them"
 
 
@@ -86,6 +117,16 @@ def holdings(summary: Summary | None, *, refused: int, secrets: bool) -> Iterato
         yield from _flows(summary, secrets=secrets)
 
 
+def unread(summary: Summary | None, counts: UnreadCounts) -> None:
+    """Counts what the engine could not read, beyond what its events say; of a log (None) the notices have said it."""
+    if summary is not None:
+        counts.note("cut", summary.link.cut)
+        counts.note("links", sum(summary.link.unknown_links.values()))
+        counts.note("heads", summary.flows[Phase.ENDLESS_HTTP])
+        counts.note("connections", summary.forgotten + summary.forgotten_sessions)
+        counts.note("given-up", summary.given_up)
+
+
 def endless(summary: Summary) -> Iterator[str]:
     """Connections that were given up within an HTTP head."""
     if summary.flows[Phase.ENDLESS_HTTP]:
@@ -97,7 +138,7 @@ def _kinds(summary: Summary) -> str:
     """`79 packets: 70 TCP, 5 other IP, 4 not IP`."""
     counts = (("TCP", summary.segments), ("other IP", summary.link.not_tcp), ("not IP", summary.link.not_ip))
     kinds = ", ".join(f"{count:,} {name}" for name, count in counts if count)
-    packets = "1 packet" if summary.packets == 1 else f"{summary.packets:,} packets"
+    packets = counted(summary.packets, "packet")
     return f"{packets}: {kinds}" if kinds else packets
 
 
@@ -134,14 +175,9 @@ def _flows(summary: Summary, *, secrets: bool) -> Iterator[str]:
         yield f"{_count(summary, phase, 'other TCP connection', other)}: nothing in them reads as WebSocket"
 
 
-def _likely(flow: Flow) -> Flow:
-    """Where nobody knows who opened a connection, the lower port is taken for the server's."""
-    return flow if flow.server.port <= flow.client.port else Flow(flow.server, flow.client)
-
-
 def _count(summary: Summary, phase: Phase, what: str, count: int | None = None) -> str:
     """`3 TLS connections (10.0.0.1:50000 → 10.0.0.2:443, …)`."""
     count = summary.flows[phase] if count is None else count
-    flows = [_likely(flow) for flow in summary.examples[phase][:3]]
+    flows = summary.examples[phase][:3]
     examples = ", ".join(map(str, flows)) + (", …" if count > len(flows) else "")
-    return f"{count:,} {what}{'' if count == 1 else 's'} ({examples})"
+    return f"{counted(count, what)} ({examples})"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.analysis.settings import settings_of
 from ocppscope.capture.pcapfile import STDIN
-from ocppscope.cli.output import Writer, wants_colour
+from ocppscope.cli.output import Writer, palette_of
 from ocppscope.cli.run import terminal_width
 from ocppscope.cli.whole import read_whole
 from ocppscope.compare import compare
@@ -18,7 +17,6 @@ from ocppscope.errors import UsageError
 from ocppscope.query.config import config_path, config_table
 from ocppscope.redaction.policy import Policy, new_key
 from ocppscope.redaction.redactor import Redactor
-from ocppscope.render.palette import COLOURED, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,5 +136,5 @@ def _pieces(found: Comparison, request: CompareRequest) -> Iterator[str]:
         return html(found)
     from ocppscope.render.compare.text import text  # noqa: PLC0415
 
-    palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+    palette = palette_of(request.color)
     return text(found, palette, terminal_width(), full=request.full)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,14 +10,13 @@ from ocppscope.analysis.autopsy import Autopsy
 from ocppscope.analysis.diagnosis import Diagnosis
 from ocppscope.analysis.report import Report, report
 from ocppscope.analysis.settings import settings_of
-from ocppscope.cli.output import Writer, wants_colour
+from ocppscope.cli.output import Writer, palette_of
 from ocppscope.cli.run import terminal_width
 from ocppscope.cli.whole import read_whole
 from ocppscope.export.hidden import redacted_report
 from ocppscope.query.config import config_path, config_table
 from ocppscope.redaction.policy import Policy, new_key
 from ocppscope.redaction.redactor import Redactor
-from ocppscope.render.palette import COLOURED, PLAIN
 from ocppscope.render.wiretext import visible
 from ocppscope.store.verdicts import MAX_MARKED, MAX_VERDICTS, Verdict
 
@@ -156,7 +154,7 @@ def _lines(found: Report, request: DiagnoseRequest) -> Iterator[str]:
     if request.form == "text":
         from ocppscope.render.diagnosis.text import text  # noqa: PLC0415
 
-        palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+        palette = palette_of(request.color)
         yield from text(found, palette, terminal_width(), full=request.full)
         return
     module, name = _FORMS[request.form]

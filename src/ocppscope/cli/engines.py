@@ -101,13 +101,14 @@ class EitherEngine:
 
     def finish(self) -> Batch:
         """See `Engine`."""
-        return self._decided().finish()
+        engine = self._engine = self._decided()
+        return engine.finish()
 
     def _decided(self) -> Engine | Replay:
-        if self._engine is None:
-            of_log = self._reader is not None and self._reader.is_log
-            return self._made(of_log=of_log)
-        return self._engine
+        """The engine; before the first block, which may still turn out to be of a log, one that has read nothing."""
+        if self._engine is not None:
+            return self._engine
+        return self._made(of_log=self._reader is not None and self._reader.is_log)
 
     def _made(self, *, of_log: bool) -> Engine | Replay:
         if not of_log:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ocppscope.options import Options
 
 MAX_NOTICES = 100
-"""Sentences about files of a recorder that are kept."""
+"""Sentences about files of a recorder that are kept; that there were more is the last one."""
+MORE_NOTICES = "There was more to say of later files: it is not kept."
 
 
 class Feed(Protocol):
@@ -168,7 +169,9 @@ class RecorderFeed:
             self._note(*reader.notices)
 
     def _note(self, *sentences: str) -> None:
-        self._notices = [*self._notices, *sentences][:MAX_NOTICES]
+        self._notices = [*self._notices, *sentences]
+        if len(self._notices) > MAX_NOTICES:
+            self._notices = [*self._notices[:MAX_NOTICES], MORE_NOTICES]
 
     @property
     def progress(self) -> tuple[int, int | None]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MAX_KEY_LOG_BYTES = 256 << 20
 """Bytes of a key log that are read; further ones are not."""
 MAX_KEY_BYTES = 1 << 20
+"""Longest file of a private key; what is longer holds something else, and is refused."""
 POLL_SECONDS = 0.2
 """How often a key log is looked at again while something is live."""
 ENVIRONMENT = "SSLKEYLOGFILE"
@@ -54,8 +55,7 @@ class Keys:
             logs = [named]
         self.secrets = Secrets(may_grow=is_live and bool(logs))
         for path in server_keys:
-            with _opened(path) as file:
-                self.secrets.add_rsa(file.read(MAX_KEY_BYTES))
+            self.secrets.add_rsa(_key_in(path))
         for path in logs:
             self._logs.append((_opened(path), KeyLogReader(self.secrets)))
         self.key_logs = tuple(logs)
@@ -82,6 +82,17 @@ class Keys:
         """Closes the key logs."""
         for file, _ in self._logs:
             file.close()
+
+
+def _key_in(path: str) -> bytes:
+    with _opened(path) as file:
+        pem = bytearray()
+        while len(pem) <= MAX_KEY_BYTES and (data := file.read(MAX_KEY_BYTES + 1 - len(pem))):
+            pem += data
+    if len(pem) > MAX_KEY_BYTES:
+        what = f"{path} is larger than {MAX_KEY_BYTES:,} bytes: that is no private key."
+        raise UsageError(what, "Name the file with the server's private key alone, in PEM.")
+    return bytes(pem)
 
 
 def _opened(path: str) -> BinaryIO:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.capture.tshark_packet import PacketTrees
-from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.afterwards import bounded, holdings, losses, unread
 from ocppscope.cli.engines import engine_of
 from ocppscope.cli.feeds import CaptureFeed
 from ocppscope.cli.keys import poll
@@ -27,7 +27,7 @@ from ocppscope.ocpp.describe import describe
 from ocppscope.ocpp.schemas import prepare
 from ocppscope.store.columns import SPOOL
 from ocppscope.store.notes import load_notes
-from ocppscope.store.places import CaptureTexts
+from ocppscope.store.places import CaptureTexts, RecordedTexts
 from ocppscope.store.store import Store
 from ocppscope.tui.packet import LogLines
 from ocppscope.tui.session import Progress
@@ -51,6 +51,8 @@ CHANGED_EVERY = 0.1
 """Seconds between two tellings that the store has grown; the first is told at once."""
 LIVE_CHANGED_EVERY = 0.03
 """The same while something is recorded: few rows, and somebody waits for them."""
+LIVE_ROWS = 1_000_000
+"""The newest messages that are kept of what has no end: a recording, or what comes through a pipe; and few more."""
 BLOCK_BYTES = 1 << 18
 """Bytes of a capture that are decoded at once: little enough that the screen gets its turn in between."""
 SWITCH_INTERVAL = 0.001
@@ -76,7 +78,7 @@ class CaptureSession:
         self._feed = feed
         self._engine = engine_of(options, names or [])
         self.title = feed.title
-        self.store = Store()
+        self.store = Store(retain=LIVE_ROWS if feed.is_live else None)
         self.notes = notes
         self.steering = steering
         self.dissector = dissector
@@ -164,7 +166,8 @@ class CaptureSession:
         self.store.take(events)
         self.study.take(events)
         lost: list[Connection] = [one for one in self.store.connections.values() if any(one.lost_bytes)]
-        self._ending = (*losses(lost), *self._holdings())
+        self._ending = (*bounded(self._engine.summary), *losses(lost), *self._holdings())
+        unread(self._engine.summary, self.study.unread)
         self.study.finish((*self._feed.notices, *self._ending))
 
     def _idle(self, changed: Callable[[], None]) -> None:
@@ -186,7 +189,8 @@ class CaptureSession:
             return SPOOL
         number = self._sources.get(path)
         if number is None:
-            number = self._sources[path] = self.store.add_source(CaptureTexts(path))
+            texts = RecordedTexts(path) if self._feed.is_live else CaptureTexts(path)
+            number = self._sources[path] = self.store.add_source(texts)
         return number
 
     def _holdings(self) -> list[str]:

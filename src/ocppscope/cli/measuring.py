@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from difflib import get_close_matches
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.analysis.bus import Bus
 from ocppscope.analysis.stations import Stations
 from ocppscope.analysis.timing import Timing
 from ocppscope.analysis.timing.report import TimingReport, timing_report
-from ocppscope.cli.output import Writer, wants_colour
+from ocppscope.analysis.unread import reservation
+from ocppscope.cli.output import Writer, palette_of
 from ocppscope.cli.whole import read_whole
 from ocppscope.errors import UsageError
-from ocppscope.render.palette import COLOURED, PLAIN
+from ocppscope.render.wiretext import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ocppscope.options import Options
+
+
+MAX_NOTE = 500
+"""Characters of a note that are shown."""
+
+
+MAX_LIKENED = 2000
+"""Stations of which the one is named that is most like one that is not there; it takes a second for these."""
+MAX_NAME = 100
+"""Characters by which they are compared."""
 
 
 class TimingRequest(NamedTuple):
@@ -44,6 +55,9 @@ def run_timing(request: TimingRequest) -> None:
         writer.add(line)
         writer.rest()
     writer.flush()
+    if request.form == "csv" and not request.quiet:  # rows have no place for it
+        for sentence in (*((reservation(found.unread),) if found.unread else ()), *found.notices):
+            sys.stderr.write(f"note: {visible(sentence, MAX_NOTE)}\n")
 
 
 def measured(request: TimingRequest) -> TimingReport:
@@ -58,7 +72,7 @@ def measured(request: TimingRequest) -> TimingReport:
 
 
 def _no_station(name: str, known: Iterable[str]) -> UsageError:
-    close = get_close_matches(name[:100], [one[:100] for one in known], n=1)
+    close = get_close_matches(name[:MAX_NAME], [one[:MAX_NAME] for one in islice(known, MAX_LIKENED)], n=1)
     hint = f"Did you mean {close[0]!a}?" if close else "`ocppscope stations` lists those that there are."
     return UsageError(f"There is no station {name[:60]!a} in it.", hint)
 
@@ -74,5 +88,5 @@ def _lines(found: TimingReport, request: TimingRequest) -> Iterator[str]:
         return csv(found)
     from ocppscope.render.timing.text import text  # noqa: PLC0415
 
-    palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+    palette = palette_of(request.color)
     return text(found, palette, full=request.full)

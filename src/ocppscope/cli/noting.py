@@ -12,6 +12,7 @@ from ocppscope.cli.evidence import CaptureEvidence, EvidenceRequest
 from ocppscope.cli.output import Writer
 from ocppscope.errors import UsageError
 from ocppscope.export.evidence import Row
+from ocppscope.plural import counted
 from ocppscope.render.textlog import Style, TextFormat
 from ocppscope.render.wiretext import visible
 from ocppscope.store.notes import MAX_NOTE, Notes, load_notes
@@ -72,7 +73,7 @@ def _change(request: NoteRequest, notes: Notes) -> None:
     for row in chosen:
         notes.set(row.message, note=None if text is None else text.strip(), mark=mark)
     notes.save()
-    what = "1 message" if len(chosen) == 1 else f"{len(chosen):,} messages"
+    what = counted(len(chosen), "message")
     print(f"{what}: {'taken back' if request.remove else 'noted'} in {notes.path.name}")
 
 

@@ -265,6 +265,9 @@ class Workers:
         for other in (ending.summary for ending in self.endings[1:]):
             whole.segments += other.segments
             whole.unfollowed_tls += other.unfollowed_tls
+            whole.forgotten += other.forgotten
+            whole.forgotten_sessions += other.forgotten_sessions
+            whole.given_up += other.given_up
             for phase, count in other.flows.items():
                 whole.flows[phase] += count
                 whole.examples[phase] += other.examples[phase]

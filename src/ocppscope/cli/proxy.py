@@ -238,7 +238,7 @@ def _tls(given: dict[str, Any]) -> Any:
 
 
 def _run_headless(config: Config, *, quiet: bool) -> None:
-    """The relay in this very process, until Ctrl-C or SIGTERM."""
+    """The relay in this very process, until Ctrl-C or its like."""
     from ocppscope.proxy.relay import serve
 
     serve(config, None if quiet else sys.stderr)

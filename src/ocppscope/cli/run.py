@@ -16,13 +16,12 @@ from ocppscope.cli.afterwards import Afterwards
 from ocppscope.cli.engines import engine_of
 from ocppscope.cli.keys import poll
 from ocppscope.cli.logs import log_options, opened
-from ocppscope.cli.output import Progress, Writer, wants_colour
+from ocppscope.cli.output import Progress, Writer, palette_of
 from ocppscope.cli.session import Log
 from ocppscope.errors import UsageError
 from ocppscope.render import stations as report
 from ocppscope.render.csvtext import CsvFormat
 from ocppscope.render.jsonl import JsonlFormat
-from ocppscope.render.palette import COLOURED, PLAIN
 from ocppscope.render.textlog import Style, TextFormat
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def run_stations(request: StationsRequest) -> None:
             stations.take(engine.finish())
         finally:
             progress.clear()
-        palette = COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN
+        palette = palette_of(request.color)
         if request.form == "jsonl":
             lines = report.rows(stations)
         elif request.handshake:
@@ -231,7 +230,7 @@ def log_format(request: LogRequest) -> LogFormat:
     return TextFormat(
         Style(
             clock=request.clock,
-            palette=COLOURED if wants_colour(request.color, sys.stdout, dict(os.environ)) else PLAIN,
+            palette=palette_of(request.color),
             width=terminal_width(),
             full=request.full,
             pings=request.pings,

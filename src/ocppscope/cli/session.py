@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ocppscope.acts import act_of
@@ -32,7 +33,9 @@ L = TypeVar("L")
 """A line."""
 
 MAX_HOSTS = 4096
-"""Addresses between which OCPP is spoken that are remembered."""
+"""Addresses between which OCPP is spoken that are remembered; with more, TLS of any address may be a session's."""
+MAX_OVER = 4096
+"""Connections that are over whose station is remembered by a log that goes on for days: lines of them still come."""
 
 
 class Form(Protocol[B_form, L_co]):
@@ -81,6 +84,7 @@ class Selection(Generic[B, L]):
         self.lost: dict[int, Connection] = {}  # connections of which bytes are missing
         self.connections = 0
         self._hosts: set[str] = set()  # between which OCPP is spoken
+        self._over: deque[int] = deque()  # connections that are over and still known
         self._latest: dict[tuple[int, Side], tuple[int, Message]] = {}  # of connections that repeat a session
 
     def take(self, events: Iterable[Event]) -> None:
@@ -150,7 +154,8 @@ class Selection(Generic[B, L]):
 
     def _encrypted(self, event: TlsConnection) -> None:
         """A TLS connection, if it may be a session's."""
-        if self._events and self.sieve is None and may_be_ocpp(event, self._hosts):
+        hosts = self._hosts if len(self._hosts) < MAX_HOSTS else ()
+        if self._events and self.sieve is None and may_be_ocpp(event, hosts):
             body = self.form.event(event)
             if body is not None:
                 self._write(self.form.line(None, -1, event.time_ns, body))
@@ -183,6 +188,17 @@ class Selection(Generic[B, L]):
 
 
 class Log(Selection[str, str]):
-    """The log of one run, as text."""
+    """The log of one run, as text. With `forgets`, for days: of connections that are over the latest are known."""
 
     form: LogFormat
+    forgets = False
+
+    def _meet(self, connection: Connection) -> None:
+        super()._meet(connection)
+        if self.forgets and connection.closed_ns is not None:
+            self._over.append(connection.number)
+            if len(self._over) > MAX_OVER:
+                number = self._over.popleft()
+                self.form.forget(number)
+                for side in Side:
+                    self._latest.pop((number, side), None)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ocppscope.analysis.report import Report
     from ocppscope.analysis.settings import Settings
     from ocppscope.analysis.timing.figures import Row
+    from ocppscope.analysis.unread import UnreadCounts
     from ocppscope.model import Event
     from ocppscope.store.store import Store
 
@@ -57,6 +58,11 @@ class Study:
         self._failure = ""
         self._next = 0.0
         self._is_stale = True  # more was taken since the last snapshot
+
+    @property
+    def unread(self) -> UnreadCounts:
+        """What of the capture is not looked at."""
+        return self._diagnosis.stations.unread
 
     def take(self, events: Iterable[Event]) -> None:
         """The next events, which the store has taken. What fails here does not stop the reading."""

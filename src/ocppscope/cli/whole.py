@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ocppscope.cli.afterwards import holdings, losses
+from ocppscope.cli.afterwards import bounded, holdings, losses, unread
 from ocppscope.cli.engines import engine_of
 from ocppscope.cli.output import Progress
 from ocppscope.cli.run import reading
@@ -42,7 +42,9 @@ def read_whole(
             follower.finish(stations.now)
         finally:
             progress.clear()
-        notices = [*reader.notices, *losses([one for one in engine.connections.values() if any(one.lost_bytes)])]
+        unread(engine.summary, stations.unread)
+        lossy = [one for one in engine.connections.values() if any(one.lost_bytes)]
+        notices = [*reader.notices, *bounded(engine.summary), *losses(lossy)]
         if not stations.messages:
             notices += holdings(engine.summary, refused=len(engine.connections), secrets=bool(reader.secrets))
     return notices

@@ -225,26 +225,30 @@ def power_of(samples: list[Sample]) -> float:
 )
 def tx_without_authorization(what: Exchange | TransactionStarted, case: Case) -> None:
     """StartTransaction comes, and in the time `before` it no Authorize or remote start named its token."""
-    authorized = case.memory(what.station)
+    memory = case.memory(what.station)
+    authorized: dict[str, int] = memory.setdefault("tags", {})
     if not isinstance(what, TransactionStarted):
-        remember(authorized, tag_of(what.asked).casefold(), what.asked_ns)
+        forgotten_ns = remember(authorized, tag_of(what.asked).casefold(), what.asked_ns)
+        memory["forgotten_ns"] = max(forgotten_ns, memory.get("forgotten_ns", 0))
         return
     x, known = what.exchange, what.station.transactions
     tag, since = tag_of(x.asked), x.asked_ns - case["before"]
     remote = any(same_tag(tag_of(one.asked), tag) and one.asked_ns >= since for one in known.remote_starts)
     if tag and not remote and authorized.get(tag.casefold(), 0) < since:
+        if memory.get("forgotten_ns", 0) >= since:
+            case.let_go()
+            return
         case.find(
             f"A transaction started on connector {what.transaction.place[0]} without an Authorize or remote start "
             f"for its token in the {span(case['before'])} before.", x, measured=measured_tag(x),
         )  # fmt: skip
 
 
-def remember(memory: dict[str, int], key: str, value: int) -> None:
-    """Keeps the latest values of a bounded number of keys."""
+def remember(memory: dict[str, int], key: str, value: int) -> int:
+    """Keeps the latest values of a bounded number of keys; gives the one that had to go, 0 if none had."""
     memory.pop(key, None)
     memory[key] = value
-    if len(memory) > MAX_TAGS:
-        del memory[next(iter(memory))]
+    return memory.pop(next(iter(memory))) if len(memory) > MAX_TAGS else 0
 
 
 @rule(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Blame
 from ocppscope.analysis.happenings import Booted, Closed, LeftOpen, answered, asked, unregistered
 from ocppscope.analysis.registry import SECOND, Group, Mute, amount, family, hours, minutes, seconds
-from ocppscope.analysis.state.registration import TRIGGER_NS
+from ocppscope.analysis.state.registration import MAX_BOOTS, TRIGGER_NS
 from ocppscope.analysis.station import Exchange
 from ocppscope.analysis.wording import quoted, span
 from ocppscope.model import Outcome, Side
@@ -50,7 +50,7 @@ def boot_rejected(what: Booted, case: Case) -> None:
     spec="1.6 §4.2; 2.0.1 B02",
     limits={
         "wait": minutes(10, "time that a station may stay pending"),
-        "answers": amount(3, "answers", "Pending answers in a row"),
+        "answers": amount(3, "answers", "Pending answers in a row", MAX_BOOTS),
     },
 )
 def boot_pending_long(what: Booted, case: Case) -> Iterator[int]:
@@ -140,7 +140,7 @@ def boot_retry_early(what: Booted, case: Case) -> None:
     "come on one connection, the station does not take the answer: look at its fields and at how long it took.",
     spec="1.6 §4.2",
     limits={
-        "boots": amount(3, "boots", "accepted BootNotifications that nobody asked for"),
+        "boots": amount(3, "boots", "accepted BootNotifications that nobody asked for", MAX_BOOTS),
         "within": minutes(10, "time in which they come"),
     },
 )

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 from ocppscope.analysis.finding import NOTE, WARNING, Blame
 from ocppscope.analysis.happenings import answered, asked
 from ocppscope.analysis.registry import Group, family, minutes, seconds
-from ocppscope.analysis.wording import quoted, span
+from ocppscope.analysis.wording import named, quoted, span
 from ocppscope.model import Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ocppscope.analysis.registry import Case
+    from ocppscope.analysis.state.transactions import Transaction
     from ocppscope.analysis.station import Exchange
 
 rule = family(Group.STATION)
 
 TRIGGERS = ("TriggerMessage", "ExtendedTriggerMessage")
 MAX_KINDS = 32
-"""Kinds of triggers of a station that are counted."""
+"""Kinds of triggers of a station that are counted, the latest."""
 _FREQUENT = frozenset({"Heartbeat", "MeterValues", "TransactionEvent"})
 _RARE = frozenset(
     {
@@ -32,6 +33,7 @@ _RARE = frozenset(
 _WORTH = frozenset({"BootNotification", "MeterValues", "StatusNotification"})
 _ENDING = frozenset({"Soft", "Immediate", "OnIdle"})
 _MAX_NAMED = 4
+"""Transactions that a sentence names; of more, it says how many."""
 
 
 @rule(
@@ -51,7 +53,7 @@ _MAX_NAMED = 4
 def trigger_storm(x: Exchange, case: Case) -> None:
     """Triggers of one kind come less than `apart` from each other, `lasting` that long."""
     wanted, memory = x.asked.text("requestedMessage")[:40], case.memory(x.station)
-    began, last = memory.get(wanted, (x.asked_ns, x.asked_ns))
+    began, last = memory.pop(wanted, (x.asked_ns, x.asked_ns))
     if x.asked_ns - last >= case["apart"]:
         began = x.asked_ns
     if x.asked_ns - began > case["lasting"]:
@@ -60,8 +62,11 @@ def trigger_storm(x: Exchange, case: Case) -> None:
             f"{span(x.asked_ns - began)}.", x, key=wanted,
         )  # fmt: skip
         began = x.asked_ns
-    if wanted in memory or len(memory) < MAX_KINDS:
-        memory[wanted] = began, x.asked_ns
+    memory[wanted] = began, x.asked_ns
+    if len(memory) > MAX_KINDS:
+        _, last = memory.pop(next(iter(memory)))
+        if x.asked_ns - last < case["apart"]:
+            case.let_go()
 
 
 @rule(
@@ -162,8 +167,15 @@ def reset_without_stop(x: Exchange, case: Case) -> Iterator[int]:
     yield case["wait"]
     lost = [one for one in running if one.is_open and one.last_ns < x.asked_ns]
     if lost and x.station.link is not None and x.station.link.open:
-        names = ", ".join(one.id[:20] if one.id.isalnum() else quoted(one.id) for one in lost[:_MAX_NAMED])
-        case.find(f"After a Reset the station booted; transaction {names}, which ran before, was not stopped.", x)
+        case.find(f"After a Reset the station booted; {_several(lost)} not stopped.", x)
+
+
+def _several(lost: list[Transaction]) -> str:
+    names = ", ".join(named(one.id) for one in lost[:_MAX_NAMED])
+    if len(lost) == 1:
+        return f"transaction {names}, which ran before, was"
+    more = f" and {len(lost) - _MAX_NAMED} more" if len(lost) > _MAX_NAMED else ""
+    return f"transactions {names}{more}, which ran before, were"
 
 
 def _kind(x: Exchange) -> str:

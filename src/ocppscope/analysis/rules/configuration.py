@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 rule = family(Group.STATION)
 
 MAX_KEYS = 256
-"""Settings of a station whose changes are counted; and reports, and places of samples."""
+"""Settings of a station whose changes are counted, the latest; and reports, and places of samples."""
 REFUSED = frozenset({"Rejected", "NotSupported", "UnknownVariable", "UnknownComponent", "NotSupportedAttributeType"})
 UNKNOWN_TO_PEER = frozenset({"UnknownVendor", "UnknownVendorId", "UnknownMessageId"})
 REPORTS = ("NotifyReport", "NotifyMonitoringReport", "NotifyEvent")
@@ -85,6 +85,8 @@ def config_accepted_but_ignored(what: SampledToCompare, case: Case) -> None:
             rounds, missing = 0, memory["wanted"]
     if what.place in memory or len(memory) < MAX_KEYS:
         memory[what.place] = seen | got, rounds, missing
+    else:
+        case.let_go()
 
 
 @rule(
@@ -126,15 +128,15 @@ def config_reboot_pending(x: Exchange, case: Case) -> Iterator[int]:
 def config_storm(x: Exchange, case: Case) -> None:
     """More than `calls` messages that read or set within 60 s, or `changes` changes of one setting within 10 min."""
     memory = case.memory(x.station)
-    if _too_often(memory, "", x.asked_ns, case["calls"], 60):
+    if _too_often(case, memory, "", x.asked_ns, case["calls"], 60):
         count = f"more than {case['calls']:g} messages about the configuration"
         case.find(f"The CSMS sent {count} in 60 s.", x, key="calls")
     if x.action not in ("ChangeConfiguration", "SetVariables"):
         return
-    data = x.asked.tables("setVariableData")[:MAX_KEYS]
+    data = x.asked.tables("setVariableData")
     for name in [variable(one) for one in data] if data else [x.asked.text("key")]:
         key = name[:100]
-        if key and _too_often(memory, key, x.asked_ns, case["changes"], 600):
+        if key and _too_often(case, memory, key, x.asked_ns, case["changes"], 600):
             case.find(f"The CSMS changed {_key(key)} more than {case['changes']:g} times in 10 min.", x, key=key)
 
 
@@ -184,7 +186,10 @@ def report_incomplete(x: Exchange, case: Case) -> Iterator[int]:
     seq, memory = x.asked.whole("seqNo"), case.memory(x.station)
     report = x.action, x.asked.whole("requestId")
     last = memory.pop(report, None)
-    if seq is None or len(memory) >= MAX_KEYS:
+    if seq is None:
+        return
+    if len(memory) >= MAX_KEYS:
+        case.let_go()
         return
     due = last.asked.whole("seqNo") + 1 if last is not None else seq if x.action == "NotifyEvent" else 0
     if seq > due and not x.station.gap_since((last or x).asked_ns) and (last is None or last.link is x.link):
@@ -280,7 +285,7 @@ def datatransfer_unknown(x: Exchange, case: Case) -> None:
     """DataTransfer is answered with an unknown vendor or message, or a CALLERROR; a warning if `often`."""
     if not x.error and x.status not in UNKNOWN_TO_PEER:
         return
-    often = _too_often(case.memory(x.station), str(int(x.side)), x.time_ns, case["often"], 3600)
+    often = _too_often(case, case.memory(x.station), str(int(x.side)), x.time_ns, case["often"], 3600)
     said = "a CALLERROR" if x.error else x.status
     many = f", more than {case['often']:g} times in an hour" if often else ""
     case.find(
@@ -298,7 +303,7 @@ def _outcomes(x: Exchange) -> list[tuple[str, str]]:
         return []
     if x.action == "ChangeConfiguration":
         return [(x.asked.text("key")[:100], x.status)]
-    results = x.answered.tables("setVariableResult")[:MAX_KEYS]
+    results = x.answered.tables("setVariableResult")
     return [(variable(one)[:100], one.text("attributeStatus")) for one in results]
 
 
@@ -323,10 +328,11 @@ _FITFUL = frozenset({"SoC", "Temperature", "RPM"})
 """Measurands that depend on the car or come only at times."""
 
 
-def _too_often(memory: dict[object, deque[int]], key: str, now: int, count: float, seconds_: int) -> bool:
+def _too_often(case: Case, memory: dict[object, deque[int]], key: str, now: int, count: float, seconds_: int) -> bool:
     """Whether something happens more than `count` times in that time; remembers this time."""
-    if key not in memory and len(memory) >= MAX_KEYS:
-        return False
-    times = memory.setdefault(key, deque(maxlen=int(count) + 1))
+    times = memory.pop(key) if key in memory else deque(maxlen=int(count) + 1)
+    memory[key] = times
     times.append(now)
+    if len(memory) > MAX_KEYS and now - memory.pop(next(iter(memory)))[-1] < seconds_ * SECOND:
+        case.let_go()
     return len(times) == times.maxlen and now - times[0] < seconds_ * SECOND

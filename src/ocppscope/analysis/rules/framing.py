@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 rule = family(Group.RPC)
 
-MAX_SEARCHED = 1 << 16
+MAX_CAUSE_BYTES = 1 << 16
 """Bytes of a broken text that are searched for the usual causes."""
 
 _NO_VALUE = re.compile(rb'":[ \t\r\n]*[,}\]]').search
@@ -59,7 +59,7 @@ def rpc_invalid_json(what: Objected, case: Case) -> None:
 
 
 def _cause(what: Objected) -> str:
-    text = what.message.text[:MAX_SEARCHED] if what.message is not None else b""
+    text = what.message.text[:MAX_CAUSE_BYTES] if what.message is not None else b""
     if b"\0" in text:
         return "; it holds NUL bytes, as of an unterminated buffer"
     if what.problem.code == "json.syntax" and _NO_VALUE(text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import ceil
 from typing import TYPE_CHECKING
 
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Blame, Ref
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 rule = family(Group.STATION)
 
 MAX_GAPS = 9
-"""Intervals between heartbeats that are compared, the latest."""
+"""Intervals between heartbeats that are compared, the latest; as many as are needed, if that is set to more."""
 SHORTEST_NS = 30_000_000_000
 """Silence that is never called too long, however short the heartbeat interval is."""
 
@@ -82,7 +83,7 @@ def heartbeat_interval_ignored(x: Exchange, case: Case) -> None:
     said, last = station.said[Side.STATION], memory.get("last")
     agreed = heartbeat_of(station) or 0
     if memory.get("agreed") != (agreed, x.link.number):
-        memory.update(agreed=(agreed, x.link.number), gaps=deque(maxlen=MAX_GAPS))
+        memory.update(agreed=(agreed, x.link.number), gaps=deque(maxlen=max(MAX_GAPS, ceil(case["least"]))))
     elif last is not None and said - last[1] == 1:
         memory["gaps"].append(x.asked_ns - last[0])
     memory["last"] = x.asked_ns, said

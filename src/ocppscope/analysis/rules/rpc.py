@@ -22,7 +22,7 @@ from ocppscope.analysis.payload import said
 from ocppscope.analysis.registry import V2X, V16, Group, Mute, amount, family, seconds
 from ocppscope.analysis.state.rpc import OPENING
 from ocppscope.analysis.state.transactions import id_of
-from ocppscope.analysis.wording import blamed, quoted, span, subject, who
+from ocppscope.analysis.wording import blamed, cut, quoted, span, subject, who
 from ocppscope.model import Kind, Outcome, Side
 from ocppscope.ocpp.versions import COVERED, explain_error
 
@@ -87,7 +87,7 @@ def rpc_message_id_reused(x: Exchange, case: Case) -> None:
         _reused_later(x, case)
         return
     same = x.outcome is Outcome.RESENT
-    waits = same and any(one.id == x.id for one in _waiting_before(x))
+    waits = same and any(one.id == x.id and one is not x for one in x.link.outstanding[x.side].values())
     severity = NOTE if waits or _restarted(x) else WARNING if same else ERROR
     how = "other content" if not same else "the same content, although the first was answered"
     how = "the same content, before the first was answered" if waits else how
@@ -99,14 +99,15 @@ def _reused_later(x: Exchange, case: Case) -> None:
     """In 2.x ids are unique over all connections; counters that begin anew show in the first CALLs of each."""
     if x.link.version not in V2X:
         return
-    known: dict[tuple[int, str], tuple[int, str, str, Ref]] = case.memory(x.station)
-    now = x.link.number, x.action, x.asked.text("timestamp")[:64], x.ref
-    earlier = known.pop((x.side, x.id), now)
+    known: dict[tuple[int, int], tuple[int, str, str, Ref]] = case.memory(x.station)
+    now = x.link.number, x.action[:64], x.asked.text("timestamp")[:64], x.ref
+    name = x.side, hash(x.id)  # of an id that is as long as its message, too
+    earlier = known.pop(name, now)
     retried = earlier[2] != "" and earlier[1:3] == now[1:3]
     if earlier[0] != now[0] and not retried:
         text = f"{subject(x.side)} sent {_name(x.action)} with an id that it had used on an earlier connection."
         case.find(text, x, blame=blamed(x.side), key=("later", x.side), refs=(earlier[3], x.ref))
-    known[x.side, x.id] = now
+    known[name] = now
     if len(known) > MAX_OPENING_IDS:
         del known[next(iter(known))]
 
@@ -122,7 +123,7 @@ def _restarted(x: Exchange) -> bool:
 
 
 def _waiting_before(x: Exchange) -> list[Exchange]:
-    """CALLs of the same side that wait, the latest first."""
+    """The latest CALLs of the same side that wait, the last one first."""
     waiting = x.link.outstanding[x.side]
     return [one for one in islice(reversed(waiting.values()), MAX_WAITING) if one is not x]
 
@@ -160,7 +161,7 @@ def rpc_orphan_response(what: Unpaired, case: Case) -> None:
 def _earlier_call(what: Unpaired) -> Exchange | None:
     """The CALL that an answer belongs to, if it was sent on an earlier connection of the station."""
     for link in islice(reversed(what.station.links), 4):
-        for one in islice(reversed(link.close_pending), MAX_WAITING):
+        for one in reversed(link.close_pending):
             if one.id == what.message.id and one.side != what.message.side:
                 return one
     return None
@@ -361,7 +362,7 @@ def rpc_callerror(x: Exchange | Unpaired, case: Case) -> None:
     case.find(
         f"{text}.", x, severity=severity, blame=_at_fault(x), key=(x.action, x.error[:40], x.side),
         refs=(x.ref,) if x.problems or x.concurrent else x.refs,  # so that it follows what is wrong with the CALL
-        measured={"description": x.error_text[:MAX_SHOWN]} if described else None,
+        measured={"description": cut(x.error_text, MAX_SHOWN)} if described else None,
     )  # fmt: skip
 
 
@@ -402,6 +403,8 @@ def rpc_not_implemented(x: Exchange, case: Case) -> None:
     count = counts.get(key, 0) + 1
     if key in counts or len(counts) < MAX_ACTIONS:
         counts[key] = count
+    else:
+        case.let_go()
     often = count >= case["calls"]
     text = f"{subject(1 - x.side)} answered {_name(x.action)} with {x.error}"
     again = f", {count} times by now; {who(x.side)} goes on asking" if often else ""

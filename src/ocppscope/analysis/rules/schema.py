@@ -6,15 +6,16 @@ The schema check has stated what is wrong; here it gets its severity, its culpri
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING
 from ocppscope.analysis.happenings import TransactionStarted, answered, asked, erred, hollow, objected
 from ocppscope.analysis.payload import MAX_ITEMS, Payload, said
 from ocppscope.analysis.registry import V2X, V16, Group, Mute, amount, family, seconds
+from ocppscope.analysis.state.registration import MAX_BOOTS
 from ocppscope.analysis.station import Exchange
-from ocppscope.analysis.wording import blamed, element, message_name, quoted, sender, subject
+from ocppscope.analysis.wording import blamed, cut, element, message_name, quoted, sender, subject
 from ocppscope.model import Kind
 from ocppscope.ocpp.describe import describe
 
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 rule = family(Group.SCHEMA)
 
 MAX_DEPTH = 16
-"""Levels of a payload that are searched for date-times, and tokens of a path that are followed."""
-MAX_SEARCHED = 512
+"""Tokens of a path that are followed."""
+MAX_VALUES = 512
 """Values of a payload that are searched for date-times."""
 MAX_SHOWN = 64
-"""Characters of a value that a finding keeps as a measured one."""
+"""Characters of a value that a finding keeps as a measured one, and that a date-time has at most."""
 
 _TAGS = frozenset({"idTag", "parentIdTag", "idToken"})
 _INT32 = 1 << 31
@@ -68,7 +69,10 @@ def _payload(what: Objected) -> Payload:
 def _value(what: Objected) -> object:
     """The value that a problem is about, as far as it can be found; None otherwise."""
     value: object = _payload(what).data
-    for token in what.problem.path.split("/", MAX_DEPTH + 1)[1:]:
+    tokens = what.problem.path.split("/", MAX_DEPTH + 1)[1:]
+    if len(tokens) > MAX_DEPTH:
+        return None
+    for token in tokens:
         if isinstance(value, dict):
             value = value.get(token.replace("~1", "/").replace("~0", "~"))
         elif isinstance(value, list) and token.isdecimal() and len(token) < 8 and int(token) < len(value):
@@ -151,7 +155,7 @@ def schema_enum(what: Objected, case: Case) -> None:
     value = _value(what)
     shown = value if isinstance(value, str) else ""
     key = message_name(what), sender(what), element(what.problem.path), shown[:MAX_SHOWN]
-    _say(what, case, key=key, measured={"value": shown[:MAX_SHOWN]} if shown else None)
+    _say(what, case, key=key, measured={"value": cut(shown, MAX_SHOWN)} if shown else None)
 
 
 @rule(
@@ -275,7 +279,7 @@ def _odd_form(x: Exchange, case: Case) -> None:
     spec="1.6 §3.15",
     limits={
         "soon": seconds(60, "time after an accepted boot in which another one is odd"),
-        "boots": amount(3, "boots", "such boots in a row"),
+        "boots": amount(3, "boots", "such boots in a row", MAX_BOOTS),
     },
     mute=Mute.GAP | Mute.MIDSTREAM,
 )
@@ -308,13 +312,13 @@ _FORMAL = frozenset(
 def _unusual(payload: Payload) -> str:
     """The first date-time of a payload that has more decimals than usual or an offset, "" if there is none."""
     rest: list[object] = [payload.data]
-    for _ in range(MAX_SEARCHED):
+    for _ in range(MAX_VALUES):
         if not rest:
             break
         value = rest.pop()
         if isinstance(value, dict | list):
             members = value.values() if isinstance(value, dict) else value
-            rest += list(members)[: MAX_SEARCHED - len(rest)] if len(rest) < MAX_SEARCHED else []
+            rest += islice(members, max(0, MAX_VALUES - len(rest)))
         elif isinstance(value, str) and len(value) < MAX_SHOWN:
             found = _DATE_TIME(value)
             if found is not None and (len(found[2] or "") > USUAL_DECIMALS or found[3] not in (None, "Z", "z")):
@@ -415,7 +419,7 @@ def idtag_garbage(what: Exchange | TransactionStarted, case: Case) -> None:
     odd = odd if tag.isascii() else "characters beyond ASCII"
     also = "; without them it is the tag of a remote start" if clean and clean in asked_for else ""
     text = f"{subject(x.side)} sent {x.action} with a tag of {len(tag)} characters that has {odd}{also}."
-    case.find(text, x, blame=blamed(x.side), key=(x.action, odd), measured={"tag": ascii(tag[:MAX_SHOWN])})
+    case.find(text, x, blame=blamed(x.side), key=(x.action, odd), measured={"tag": quoted(tag)})
 
 
 def _remote_starts(x: Exchange) -> list[Exchange]:
@@ -441,4 +445,4 @@ def config_key_length(x: Exchange, case: Case) -> None:
         if several > 1 or size > case["length"]:
             what = f"{several} keys in one string" if several > 1 else f"a key of {size} characters"
             text = f"{subject(x.side)} asked for {what}."
-            case.find(text, x, blame=blamed(x.side), key=several > 1, measured={"key": key[:MAX_SHOWN]})
+            case.find(text, x, blame=blamed(x.side), key=several > 1, measured={"key": cut(key, MAX_SHOWN)})

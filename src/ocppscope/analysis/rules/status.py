@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Blame
 from ocppscope.analysis.happenings import Booted, StatusChanged, answered, asked
 from ocppscope.analysis.registry import V16, Group, Mute, amount, family, minutes, seconds
+from ocppscope.analysis.state.connectors import MAX_CHANGES
 from ocppscope.analysis.station import Exchange
 from ocppscope.analysis.wording import quoted, span
 from ocppscope.ocpp.lifecycle import TRANSITIONS, WHOLE_STATION, may_follow
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 rule = family(Group.STATION)
 
 MAX_RESERVATIONS = 512
-"""Connectors of a station whose latest reservation is remembered."""
+"""Connectors of a station whose reservations are followed; of more, the oldest reservation is let go."""
 MAX_NAMED = 8
 """Connectors that a sentence names."""
 _SECOND = 1_000_000_000
@@ -128,9 +129,9 @@ def status_transient_available(what: StatusChanged, case: Case) -> None:
     "forth, or a bad link between controller and backend. MinimumStatusDuration hides it.",
     spec="1.6 §9.1.20",
     limits={
-        "changes": amount(6, "changes", "changes in a short time"),
+        "changes": amount(6, "changes", "changes in a short time", MAX_CHANGES - 1),
         "short": seconds(60, "the short time"),
-        "cycles": amount(3, "cycles", "times that a status goes away and comes back"),
+        "cycles": amount(3, "cycles", "times that a status goes away and comes back", MAX_CHANGES // 2 - 1),
         "long": minutes(5, "time for the cycles"),
     },
 )
@@ -172,7 +173,7 @@ def status_flapping(what: StatusChanged, case: Case) -> None:
     advice="It costs traffic and tells nothing. Look for a setting of the station, or report it to the maker.",
     spec="1.6 §4.9",
     limits={
-        "times": amount(5, "times", "reports that are the same"),
+        "times": amount(5, "times", "reports that are the same", MAX_CHANGES),
         "within": minutes(5, "time in which they come"),
     },
 )
@@ -288,12 +289,17 @@ def _reserved(x: Exchange, case: Case) -> Iterator[int]:
     if not x.accepted or expiry is None or number <= 0:
         return
     memory = case.memory(station)
-    if number not in memory and len(memory) >= MAX_RESERVATIONS:
-        return
+    memory.pop(number, None)
     memory[number] = x
+    if len(memory) > MAX_RESERVATIONS:
+        del memory[next(iter(memory))]
+        case.let_go()
     yield max(0, expiry - (station.clock.skew_ns or 0) - x.time_ns) + case["slack"]
+    if memory.get(number) is not x:
+        return
+    del memory[number]
     stuck = [one for one in station.connectors.on_evse(number) if one.status == "Reserved"]
-    if stuck and memory.get(number) is x and station.link is not None and station.link.open:
+    if stuck and station.link is not None and station.link.open:
         text = f"{_named(stuck[0].place)} is still Reserved {span(case['slack'])} after its reservation expired."
         case.find(text, x, key=(stuck[0].place, "Reserved"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Blame
 from ocppscope.analysis.happenings import Refused, Upgraded, asked, foreign, objected
-from ocppscope.analysis.openings import MAX_TOKENS, handshake_of, outcome_of
+from ocppscope.analysis.openings import handshake_of, outcome_of
 from ocppscope.analysis.registry import V2X, V16, Group, family, minutes, seconds
 from ocppscope.analysis.wording import blamed, quoted, span, subject
 
@@ -53,12 +53,11 @@ def subprotocol_malformed(what: Opening, case: Case) -> None:
     """The list of offered subprotocols has an empty element, a name that is meant to be OCPP's but is none, or no
     name of OCPP's at all."""
     handshake = handshake_of(what)
-    offered = handshake.offered_protocols[:MAX_TOKENS] if handshake is not None else ()
+    offered = handshake.offered_protocols if handshake is not None else ()
     if handshake is None or not offered:
         return
-    strange = [
-        one for one in offered if one not in _KNOWN and (one.lower().startswith("ocpp") or _KNOWN.isdisjoint(offered))
-    ]
+    others = _KNOWN.isdisjoint(offered)
+    strange = [one for one in offered if one not in _KNOWN and (others or one.lower().startswith("ocpp"))]
     empty = any(one.code == "http.protocol-malformed" and "empty" in one.text for one in handshake.problems)
     if strange:
         names = ", ".join(quoted(one) for one in strange[:3])
@@ -173,7 +172,7 @@ def compression_unused(what: Upgraded, case: Case) -> None:
     handshake = handshake_of(what)
     if handshake is None or not handshake.protocol or handshake.extensions:
         return
-    if any(one.lower().startswith("permessage-deflate") for one in handshake.offered_extensions[:MAX_TOKENS]):
+    if any(one.lower().startswith("permessage-deflate") for one in handshake.offered_extensions):
         case.find("The station offers permessage-deflate, and the CSMS does not use it.", what)
 
 

@@ -12,12 +12,12 @@ from ocppscope.model import AttemptOutcome, Side
 
 if TYPE_CHECKING:
     from ocppscope.analysis.registry import Case
-    from ocppscope.model import ConnectAttempt, TransportSide
+    from ocppscope.model import ConnectAttempt, Endpoint, TransportSide
 
 rule = family(Group.TCP)
 
 _MAX_SERVERS = 32
-"""Servers of a station whose failed attempts are counted."""
+"""Servers of a station whose failed attempts are counted each; those of the others are counted together."""
 
 
 def _server(attempt: ConnectAttempt) -> dict[str, str]:
@@ -71,13 +71,13 @@ def tcp_connect_timeout(what: Attempted, case: Case) -> None:
     attempt, memory = what.attempt, case.memory(what.station)
     if attempt.outcome is not AttemptOutcome.UNANSWERED:
         return
-    server = attempt.flow.server
-    if server in memory or len(memory) < _MAX_SERVERS:
-        memory[server] = memory.get(server, 0) + attempt.syns
-        if memory[server] >= case["syns"]:
-            case.find(
-                f"{memory[server]} SYNs to the server had no answer.", what, key=server, measured=_server(attempt)
-            )
+    server: Endpoint | None = attempt.flow.server
+    if server not in memory and len(memory) >= _MAX_SERVERS:
+        server = None
+    memory[server] = memory.get(server, 0) + attempt.syns
+    if memory[server] >= case["syns"]:
+        where = "the server" if server is not None else f"servers other than the first {_MAX_SERVERS}"
+        case.find(f"{memory[server]} SYNs to {where} had no answer.", what, key=server, measured=_server(attempt))
 
 
 @rule(

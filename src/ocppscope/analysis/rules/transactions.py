@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 rule = family(Group.TRANSACTION)
 
 MAX_PLACES = 64
-"""Connectors of a station of which a rule remembers something."""
+"""Connectors of a station of which a rule remembers something; that it does not of others is said."""
 GOING_ON = frozenset({"Charging", "SuspendedEV", "SuspendedEVSE", "Occupied", "Finishing"})
 """Connector statuses that fit an open transaction."""
 
@@ -112,8 +112,9 @@ def _report_open(what: TransactionStarted | StatusChanged | Booted, transaction:
     reported, number = case.memory(what.station), transaction.place[0]
     if reported.get(number) is transaction:
         return
-    if number in reported or len(reported) < MAX_PLACES:
-        reported[number] = transaction
+    reported[number] = transaction
+    if len(reported) > MAX_PLACES:
+        del reported[next(iter(reported))]
     why = "the station booted" if isinstance(what, Booted) else "a new one began there"
     if isinstance(what, StatusChanged):
         why = "the connector became Available"
@@ -289,9 +290,10 @@ def tx_very_short(what: TransactionStopped, case: Case) -> None:
     if duration is None or not 0 <= duration < case["short"]:
         rows.pop(number, None)
         return
-    if number not in rows and len(rows) >= MAX_PLACES:
-        return
     row = rows[number] = rows.get(number, 0) + 1
+    if len(rows) > MAX_PLACES:
+        del rows[number]
+        case.let_go()
     text = f"A transaction lasted {span(duration)}."
     if row >= case["row"]:
         text = f"The last {row} transactions at one place were very short, this one {span(duration)}."
@@ -468,7 +470,10 @@ def _rise(what: SampledToCompare, last: Transaction, case: Case) -> float:
         if one.measurand == REGISTER and not one.phase and one.location == "Outlet" and one.value is not None
     ]  # fmt: skip
     first, number = case.memory(what.station), what.place[0]
-    if not readings or (number not in first and len(first) >= MAX_PLACES):
+    if not readings:
+        return 0.0
+    if number not in first and len(first) >= MAX_PLACES:
+        case.let_go()
         return 0.0
     if first.get(number, (None, 0.0))[0] is not last:
         first[number] = last, readings[0]

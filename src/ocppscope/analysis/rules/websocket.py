@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ocppscope.analysis.finding import ERROR, NOTE, WARNING, Blame
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 rule = family(Group.WEBSOCKET)
 
 MAX_OTHERS = 4
-"""Other connections of a station in which a CALL is looked for that an answer may belong to."""
+"""Other connections of a station, the latest, in which a CALL is looked for that an answer may belong to."""
 ODD_PONG_NS = 1_000_000_000
 """How long a pong that echoes another payload may be one that nobody asked for, with the right one behind it."""
 
@@ -359,19 +360,20 @@ def ws_close_with_call_pending(what: Closed, case: Case) -> None:
     before."""
     assert what.link is not None
     end = what.station.connections.ends[-1]
-    due = [one for one in end.pending if one.age_ns <= case["due"]]
+    due = [x for x in what.link.close_pending if end.time_ns - x.asked_ns <= case["due"]]
     if not due or end.after_reset:
         return
-    oldest, by = max(due, key=lambda one: one.age_ns), end.by
+    oldest, by = min(due, key=lambda x: x.asked_ns), end.by
+    age = max(0, end.time_ns - oldest.asked_ns)
     more = f" (and {len(due) - 1} more)" if len(due) > 1 else ""
     closer = f"{subject(by)} ended the connection" if by is not None else "The connection ended"
     asked = f"{oldest.action[:MAX_QUOTED]}{more} of {who(oldest.side)}"
-    text = f"{closer} {span(oldest.age_ns)} after {asked}, which had no answer yet."
-    if by is not None and by is not oldest.side and oldest.age_ns <= case["crash"]:
+    text = f"{closer} {span(age)} after {asked}, which had no answer yet."
+    if by is not None and by is not oldest.side and age <= case["crash"]:
         blame = blamed(by)
     else:
         blame = blamed(oldest.side.other) if by is oldest.side else Blame.UNKNOWN
-    refs = tuple(x.ref for x in what.link.close_pending[:3])
+    refs = tuple(x.ref for x in due[:3])
     case.find(text, what, key=(oldest.action, oldest.side, by), blame=blame, refs=(*refs, *what.refs))
 
 
@@ -447,8 +449,8 @@ def responses_on_old_socket(what: Unpaired, case: Case) -> None:
 
 
 def _waiting_elsewhere(station: Station, link: Link, id_: str, asker: Side) -> Exchange | None:
-    others = [one for one in list(station.links)[-MAX_OTHERS - 1 :] if one is not link]
-    for other in reversed(others):
+    others = (one for one in reversed(station.links) if one is not link)
+    for other in islice(others, MAX_OTHERS):
         for x in (*other.outstanding[asker].values(), *other.close_pending):
             if x.id == id_ and x.side is asker:
                 return x

@@ -29,11 +29,12 @@ class Setting(Struct, frozen=True):
 class Configuration:
     """By 1.6 key, or by "Component.Variable" in 2.x."""
 
-    __slots__ = ("measurands", "settings")
+    __slots__ = ("left_out", "measurands", "settings")
 
     def __init__(self) -> None:
         self.settings: dict[str, Setting] = {}
         self.measurands: Setting | None = None  # those that were set and are in force
+        self.left_out = 0  # values that were not remembered, since there are so many keys
 
     def text(self, *keys: str) -> str:
         """The value of the first of these keys that is known, "" if none is."""
@@ -55,6 +56,8 @@ class Configuration:
         """Remembers a value."""
         if key in self.settings or len(self.settings) < MAX_KEYS:
             self.settings[key] = setting
+        else:
+            self.left_out += 1
         if key in MEASURANDS:
             found = self.settings.get(MEASURANDS[0]) or self.settings.get(MEASURANDS[1])
             self.measurands = found if found is not None and found.was_set and not found.reboot else None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,18 +43,18 @@ MAX_OVERLAPS = 16
 """Pairs of connections at the same time that are remembered of a station: the latest."""
 MAX_GAPS = 32
 """Intervals between heartbeats or pings of one connection that are remembered: the latest."""
-MAX_PINGS = 8
-"""Pings of one side that wait for their pongs; of more, the oldest are forgotten."""
+MAX_PINGS = 32
+"""Pings of one side that wait for their pongs: the oldest, which tells since when there are none, and the latest."""
 MAX_PENDING = 8
-"""CALLs without an answer that an end names: the oldest."""
+"""CALLs without an answer that an end remembers: the oldest."""
+MAX_SERVERS = 8
+"""Servers that a station asked for upgrades: the latest."""
 MAX_ADDRESSES = 1 << 14
-"""Addresses that are remembered; of more, the oldest are forgotten."""
+"""Addresses that are remembered; those heard of last."""
 LARGE = 16 << 10
 """Bytes from which a message is remembered as a large one."""
 SHORT_NS = 5_000_000_000
 """A connection that ended so early, without an answer to any CALL, counts as an attempt that failed."""
-MAX_OFFERED = 8
-"""Offered subprotocols that are looked at."""
 AFTER_RESET_NS = 90_000_000_000
 """An end so soon after an accepted Reset is the reboot that was asked for."""
 
@@ -177,7 +178,7 @@ class Connections:
         self.attempts: Latest[Attempt] = Latest(MAX_ATTEMPTS)  # by time
         self.overlaps: Latest[Overlap] = Latest(MAX_OVERLAPS)
         self.watches: dict[int, Watch] = {}  # of open connections, by number
-        self.servers: Latest[Endpoint] = Latest(MAX_PENDING)  # where it asked for upgrades
+        self.servers: Latest[Endpoint] = Latest(MAX_SERVERS)  # where it asked for upgrades
         self.origin: Origin | None = None  # where its latest connection came from
         self.offered = Version.UNKNOWN  # the only one that its latest refused upgrade asked for
         self.reset_ns: int | None = None  # when a Reset was last accepted
@@ -185,6 +186,13 @@ class Connections:
     def watch(self, link: Link) -> Watch:
         """Of an open connection; an empty one of any other."""
         return self.watches.get(link.number) or Watch()
+
+    def unwatch(self, link: Link) -> Watch:
+        """What was counted of a connection that has ended."""
+        watch = self.watches.pop(link.number, None) or Watch()
+        if not self.watches:
+            self.watches = {}  # the old one keeps its size
+        return watch
 
     def is_live(self, link: Link) -> bool:
         """Whether a connection is open, and not even a Close frame was seen."""
@@ -329,7 +337,7 @@ class ConnectionTracker:
         waiting.pop(payload, None)
         waiting[payload] = now
         if len(waiting) > MAX_PINGS:
-            del waiting[next(iter(waiting))]
+            del waiting[next(islice(waiting, 1, None))]
 
     # --- how it begins --------------------------------------------------------------------------------------------
 
@@ -358,7 +366,7 @@ class ConnectionTracker:
         handshake = connection.handshake
         assert handshake is not None
         self._note_origin(known, told.station.identity, connection)
-        offered = {version_of(name) for name in handshake.offered_protocols[:MAX_OFFERED]}
+        offered = {version_of(name) for name in handshake.offered_protocols}
         known.offered = offered.pop() if len(offered) == 1 else Version.UNKNOWN
         how = "no answer to the upgrade" if handshake.status is None else f"HTTP {handshake.status:03}"
         _add(known, Attempt(handshake.requested_ns, how, connection=connection.number))
@@ -382,11 +390,10 @@ class ConnectionTracker:
             origin.stations.add(identity)
 
     def _origin(self, address: str) -> Origin:
-        found = self._origins.get(address)
-        if found is None:
-            found = self._origins[address] = Origin()
-            if len(self._origins) > MAX_ADDRESSES:
-                del self._origins[next(iter(self._origins))]
+        found = self._origins.pop(address) if address in self._origins else Origin()
+        self._origins[address] = found
+        if len(self._origins) > MAX_ADDRESSES:
+            del self._origins[next(iter(self._origins))]
         return found
 
     # --- how it ends ----------------------------------------------------------------------------------------------
@@ -395,7 +402,7 @@ class ConnectionTracker:
         station, link = told.station, told.link
         assert link is not None
         known, connection = station.connections, link.connection
-        watch = known.watches.pop(link.number, None) or Watch()
+        watch = known.unwatch(link)
         reused = connection.close_how == "port reused"
         time_ns = _last_heard(link) if reused else _first_sign(link, watch, told.time_ns)
         how, by = (SILENCE, None) if reused else (connection.close_how, connection.closed_by)
@@ -407,7 +414,7 @@ class ConnectionTracker:
         station, link = told.station, told.link
         assert link is not None
         known = station.connections
-        watch = known.watches.pop(link.number, None) or Watch()
+        watch = known.unwatch(link)
         _end_overlaps(known, link, told.time_ns)
         after = next((one for one in station.links if one.seen_ns > link.seen_ns), None)
         if after is not None:

@@ -27,8 +27,8 @@ MIN_WINDOW_NS = 10_000_000_000
 """Time over which energy is turned into power at least: timestamps may be whole seconds."""
 MAX_STEP_NS = 3_600_000_000_000
 """Time between two samples of power beyond which nothing is said of the energy between them."""
-MAX_NAME = 64
-"""Characters of a transactionId."""
+MAX_NAME = 255
+"""Characters of a transactionId, as `Transaction.id` has them."""
 FACTOR = 10
 """How many times register and power must differ to be told of."""
 MAINS_V = 230.0

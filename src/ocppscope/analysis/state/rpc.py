@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ocppscope.analysis.happenings import Closed, LeftOpen, Misanswered, Objected, Unpaired, answered, asked, objected
+from ocppscope.analysis.happenings import (
+    Closed,
+    Forgotten,
+    LeftOpen,
+    Misanswered,
+    Objected,
+    Unpaired,
+    answered,
+    asked,
+    objected,
+)
 from ocppscope.model import Kind, Outcome
 
 if TYPE_CHECKING:
@@ -41,7 +51,7 @@ class RpcTracker:
         bus.subscribe(answered(), self._answer)
         bus.subscribe(Unpaired, self._unpaired)
         bus.subscribe(objected(*_DAMAGE), self._unreadable)
-        bus.subscribe((Closed, LeftOpen), self._forget)
+        bus.subscribe((Closed, LeftOpen, Forgotten), self._forget)
 
     def _ask(self, x: Exchange) -> None:
         x.link.asked_ns[x.side] = x.asked_ns

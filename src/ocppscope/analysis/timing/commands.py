@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from ocppscope.analysis.finding import Severity
 from ocppscope.analysis.happenings import Booted, ProfileSet, SampledToCompare, Upgraded, answered, asked, unanswered
+from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.timing.figures import MINUTE, Kind, Limits, Unit, above, figure
 from ocppscope.analysis.timing.ledger import PerStation
+from ocppscope.analysis.wording import cut
 from ocppscope.model import Kind as MessageKind
 from ocppscope.model import Side, Version
 from ocppscope.ocpp import versions
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
     from ocppscope.analysis.timing.ledger import Ledger
 
 MAX_STATUSES = 16
-"""Statuses of an action's answers that are counted by name."""
+"""Statuses of an action's answers that are counted by name; those beyond are `others`."""
 MAX_REPORTS = 32
-"""Reports of a station that are awaited."""
+"""Reports of a station that are awaited, the latest."""
 MAX_PROFILES = 32
-"""Charging profiles of a station whose effect is awaited."""
+"""Connectors of a station on which the effect of a charging profile is awaited."""
 MAX_LIMITS = 1024
-"""Distinct limits of a station that are counted."""
-MAX_STATUS = 40
+"""Distinct limits of a station that are told apart."""
+MAX_STATUS_CHARS = 40
+"""Characters of a status that are kept."""
 REACTS_NS = 10 * MINUTE
 """How long a charging profile may take to have an effect."""
 TOLERANCE, TOLERANCE_A = 1.1, 0.5
@@ -45,13 +47,13 @@ REACTION = figure(
     "profile-reaction", "commands", "Profile to effect", Unit.TIME,
     "From the accepted charging profile to the first sample that is within its first limit (10 % and 0.5 A of "
     "tolerance). Only where more was drawn, just before it or since; `none` counts those without effect in ten "
-    "minutes.",
+    f"minutes, `not_followed` those that were not waited for, since others were on {MAX_PROFILES} connectors.",
     limits=above(None, 60), alarms={"none": Severity.WARNING},
 )  # fmt: skip
 CHURN = figure(
     "profile-churn", "commands", "Profiles", Unit.PER_MINUTE,
     "SetChargingProfile a minute between the first and the last; `peak_per_min` is the most in one minute, `limits` "
-    "how many different ones.",
+    f"how many different ones, no more than {MAX_LIMITS:,}.",
     kind=Kind.RATE, limits=Limits(note=6, of="peak_per_min"), scale=MINUTE,
 )  # fmt: skip
 FIRMWARE = figure(
@@ -71,7 +73,8 @@ CERTIFICATE = figure(
 )  # fmt: skip
 REPORT = figure(
     "report", "commands", "Report, whole", Unit.TIME,
-    "From the accepted GetBaseReport or GetReport to the last NotifyReport with its requestId.",
+    "From the accepted GetBaseReport or GetReport to the last NotifyReport with its requestId; `not_followed` counts "
+    f"those that were not waited for any longer, since {MAX_REPORTS} others had been asked for.",
 )  # fmt: skip
 PARTS = figure(
     "report-gap", "commands", "Between report parts", Unit.TIME,
@@ -130,7 +133,7 @@ class Tasks:
         self.certificate: tuple[str, int] | None = None
         self.reports: dict[int, Report] = {}  # by requestId
         self.profiles: list[int] = []  # first and last SetChargingProfile
-        self.recent: deque[int] = deque(maxlen=64)  # in the last minute
+        self.recent: Latest[int] = Latest(64)  # in the last minute
         self.limits: set[float] = set()
         self.reacting: dict[int, Reaction] = {}  # by connector or EVSE
         self.latest: dict[int, SampledToCompare] = {}  # by connector or EVSE
@@ -161,7 +164,7 @@ class CommandFigures:
     # --- success --------------------------------------------------------------------------------------------------
 
     def _answered(self, x: Exchange) -> None:
-        status = x.answered.text("status")[:MAX_STATUS]
+        status = cut(x.answered.text("status"), MAX_STATUS_CHARS)
         if x.side is Side.CSMS and x.kind is MessageKind.CALL and (status or x.error or x.action not in _NO_STATUS):
             good = not x.error and (status in GOOD or not status)
             self._count(x, "" if good else "error" if x.error else status)
@@ -183,7 +186,7 @@ class CommandFigures:
         self._tasks(x.station).firmware = x.action, x.asked_ns
 
     def _firmware(self, x: Exchange) -> None:
-        status = x.asked.text("status")[:MAX_STATUS]
+        status = cut(x.asked.text("status"), MAX_STATUS_CHARS)
         if status != "Idle":
             self._step(x.station, status, x.asked_ns)
         if status in _ENDED:
@@ -248,6 +251,7 @@ class CommandFigures:
             reports.setdefault(request, Report(x.time_ns))
             if len(reports) > MAX_REPORTS:
                 del reports[next(iter(reports))]
+                self._ledger.series(REPORT, x.station.identity).count("not_followed")
 
     def _reported(self, x: Exchange) -> None:
         reports, request = self._tasks(x.station).reports, x.asked.whole("requestId")
@@ -278,10 +282,14 @@ class CommandFigures:
         value, unit = limit
         latest = tasks.latest.get(one.number)
         drawn = None if latest is None else _drawn(latest).get(unit)
-        if len(tasks.reacting) < MAX_PROFILES and (drawn is None or drawn > _tolerated(value, unit)):
+        if drawn is not None and drawn <= _tolerated(value, unit):
+            return
+        if one.number in tasks.reacting or len(tasks.reacting) < MAX_PROFILES:
             tasks.reacting[one.number] = Reaction(
                 told.exchange.time_ns, _tolerated(value, unit), unit, drawn is not None
             )
+        else:
+            self._ledger.series(REACTION, told.station.identity).count("not_followed")
 
     def _churn(self, told: ProfileSet, tasks: Tasks, limit: tuple[float, str] | None) -> None:
         now = told.exchange.asked_ns

@@ -32,11 +32,9 @@ READY_WITHIN_NS = 10 * MINUTE
 """A connector that reports later does not belong to the boot any more."""
 MANY_BOOTS_NS = 10 * MINUTE
 MAX_BOOTS = 64
-"""Boots in ten minutes that are counted."""
+"""Boots in ten minutes that are counted, the latest."""
 MAX_OPEN = 64
 """Connections of one station at the same time."""
-MAX_PLACES = 512
-"""Connectors of a station that are awaited after a boot."""
 
 FIRST = figure(
     "first-message", "connections", "Upgrade to first message", Unit.TIME,
@@ -63,7 +61,7 @@ READY = figure(
 BOOTS = figure(
     "boots", "connections", "Boots", Unit.COUNT,
     "BootNotifications that were neither triggered nor repetitions of one not accepted; `in_10_min` is the most in "
-    "ten minutes.",
+    f"ten minutes, no more than {MAX_BOOTS} of which are counted.",
     kind=Kind.TOTAL, limits=Limits(warning=3, of="in_10_min"),
 )  # fmt: skip
 UPTIME = figure(
@@ -85,7 +83,8 @@ BACKOFF = figure(
 AVAILABLE = figure(
     "availability", "connections", "Connected", Unit.PERCENT,
     "Time with a connection, of the time since the station was first heard of; n is the minutes of that, and nothing "
-    "is flagged before ten. `outages` are the times without a connection.",
+    "is flagged before ten. `outages` are the times without a connection; `not_followed` counts connections that do "
+    f"not count, since {MAX_OPEN} newer ones were open.",
     kind=Kind.SHARE, limits=Limits(warning=99, of="value", below=True, least=10), scale=100,
 )  # fmt: skip
 LIFETIME = figure(
@@ -107,11 +106,13 @@ class Life:
 
     __slots__ = (
         "awaited_ns", "booted_ns", "boots", "connected_ns", "ended_ns", "firmware_ns", "first_boot_ns", "first_ns",
-        "longest_ns", "open", "out_ns", "outages", "places", "ready_ns", "rounds", "since_ns", "tried_ns", "tries",
+        "left_out", "longest_ns", "open", "out_ns", "outages", "places", "ready_ns", "rounds", "since_ns", "tried_ns",
+        "tries",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.open: dict[int, None] = {}  # its open connections
+        self.left_out = 0  # of them, since there were too many
         self.since_ns: int | None = None  # when it came to have one
         self.out_ns: int | None = None  # when it came to have none
         self.ended_ns: int | None = None  # the end that the next upgrade follows
@@ -168,6 +169,7 @@ class ConnectionFigures:
         life.open[link.number] = None
         if len(life.open) > MAX_OPEN:
             del life.open[next(iter(life.open))]
+            life.left_out += 1
         life.ended_ns = life.out_ns = life.tried_ns = life.first_boot_ns = None
         life.tries = life.rounds = 0
 
@@ -256,7 +258,7 @@ class ConnectionFigures:
         life, place = self._lives(told.station), told.connector.place
         if life.awaited_ns is None or place in life.places or told.exchange.replayed:
             return
-        if told.time_ns - life.awaited_ns > READY_WITHIN_NS or len(life.places) >= MAX_PLACES:
+        if told.time_ns - life.awaited_ns > READY_WITHIN_NS or place not in told.station.connectors.places:
             return
         life.places.add(place)
         life.ready_ns = told.time_ns
@@ -323,6 +325,8 @@ class ConnectionFigures:
             share = self._ledger.portion(AVAILABLE, identity)
             share.set(connected, now - life.first_ns, -(-(now - life.first_ns) // MINUTE))
             share.counts = {"outages": life.outages + (away > 0), "longest_ns": max(life.longest_ns, away)}
+            if life.left_out:
+                share.count("not_followed", life.left_out)
 
 
 def _outage(life: Life, now: int) -> None:

@@ -23,6 +23,7 @@ MAX_TRANSACTIONS = 1 << 15
 LOOK_EVERY = 64
 """Messages of a transaction after which its readings are taken in: it remembers more than that."""
 MAX_PLACES = 512
+"""Connectors of a station whose register is remembered between two transactions."""
 CHARGING_W = 500.0
 """Power from which a car charges rather than being kept warm."""
 GAIN_WH = 10.0
@@ -84,7 +85,8 @@ PHASES = figure(
 BETWEEN = figure(
     "energy-gap", "transactions", "Energy between", Unit.ENERGY,
     "The register at the start of a transaction less that at the stop of the one before on the same connector: "
-    "energy that belongs to nobody.",
+    "energy that belongs to nobody. `not_followed` counts stops that were not remembered, since those of "
+    f"{MAX_PLACES} connectors were.",
     limits=Limits(warning=100),
 )  # fmt: skip
 
@@ -280,8 +282,12 @@ class EnergyFigures:
         before = stops.pop(place, None)
         if before is not None and transaction.meter_start is not None:
             self._ledger.add(BETWEEN, told.station, transaction.meter_start - before, told.time_ns)
-        if transaction.meter_stop is not None and len(stops) < MAX_PLACES:
+        if transaction.meter_stop is None:
+            return
+        if len(stops) < MAX_PLACES:
             stops[place] = transaction.meter_stop
+        else:
+            self._ledger.series(BETWEEN, told.station.identity).count("not_followed")
 
 
 def _by_power(transaction: Transaction) -> tuple[float, float] | None:

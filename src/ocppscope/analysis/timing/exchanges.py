@@ -15,6 +15,7 @@ from ocppscope.analysis.happenings import Controlled, answered, asked, overlappi
 from ocppscope.analysis.timing.figures import MINUTE, Kind, Limits, Unit, above, figure
 from ocppscope.analysis.timing.ledger import MAX_PART, OTHERS
 from ocppscope.analysis.timing.samples import LARGEST, Series, groups
+from ocppscope.analysis.wording import cut
 from ocppscope.model import Kind as MessageKind
 from ocppscope.model import Outcome, Side
 
@@ -36,8 +37,8 @@ MAX_NAMES = 256
 """Actions of a side of a station that are told apart; what comes beyond is counted together."""
 MAX_NOTED = 4096
 """Exchanges that wait until they are written down."""
-MAX_RESENT = 1024
-"""Repeated CALLs whose answers are waited for."""
+MAX_RESENT = 1 << 14
+"""Repeated CALLs whose answers are waited for; of more, the answers to the oldest are measured like any other."""
 CLOSE = 8
 LATE = Outcome.LATE
 LARGE = 16 << 10
@@ -47,7 +48,8 @@ LATENCY = figure(
     "latency", "latency", "Latency", Unit.TIME,
     "From the last byte of a CALL to the last byte of its answer, where the capture was made. Answers to repeated "
     "CALLs, to old messages of an offline queue, and answers after captured bytes went missing are counted, not "
-    "measured. A CALL timed out if nothing answered it within --timeout; it is late if something did afterwards.",
+    "measured. A CALL timed out if nothing answered it within --timeout; it is late if something did afterwards. "
+    "`not_followed` counts repeated CALLs whose answers may have been measured, since there were too many.",
     split=("action", "from"), limits=above(5, 10, 30), alarms={"timeouts": Severity.ERROR}, pooled=True,
 )  # fmt: skip
 PROCESSING = figure(
@@ -251,7 +253,10 @@ class ExchangeFigures:
             self._actions[code].resent += 1
             self._resent[x] = None
             if len(self._resent) > MAX_RESENT:
-                del self._resent[next(iter(self._resent))]
+                oldest = next(iter(self._resent))
+                del self._resent[oldest]
+                _, code = self._code(oldest.station, oldest.side, oldest.action)
+                self._actions[code].latencies.count("not_followed")
 
     def _overlapping(self, x: Exchange) -> None:
         talk, _ = self._code(x.station, x.side, x.action)
@@ -288,7 +293,7 @@ class ExchangeFigures:
 
     def _action(self, talk: Talk, side: Side, action: str, *, full: bool) -> int:
         actions = talk.actions[side]
-        name = OTHERS if full or len(actions) >= MAX_NAMES else action[:MAX_PART]
+        name = OTHERS if full or len(actions) >= MAX_NAMES else cut(action, MAX_PART)
         found = actions.get(name)
         if found is None:
             column = self._ledger.column(LATENCY, talk.identity, name, side.label)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ocppscope.analysis.timing.ledger import Ledger
 
 MAX_LINKS = 1 << 15
-"""Open connections that are followed; of more, the oldest is not any longer."""
+"""Open connections that are followed; of more, the oldest begins anew."""
 MAX_PINGS = 32
 """Pings of one side that wait for their pongs; of more, the oldest are lost."""
 LOST_NS = 10 * SECOND
@@ -24,7 +24,8 @@ PING, PONG = 9, 10
 
 BEATS = figure(
     "heartbeat-interval", "keepalive", "Between Heartbeats", Unit.TIME,
-    "Time between two Heartbeats of a connection; `interval_ns` is what the station was told last.",
+    "Time between two Heartbeats of a connection; `interval_ns` is what the station was told last. `not_followed` "
+    "counts how often what was last heard of a connection had to be forgotten, since there were too many.",
 )  # fmt: skip
 JITTER = figure(
     "heartbeat-jitter", "keepalive", "Heartbeat off its time", Unit.TIME,
@@ -80,8 +81,14 @@ class KeepaliveFigures:
         if found is None:
             found = self._pulses[link.number] = station, Pulse()
             if len(self._pulses) > MAX_LINKS:
-                del self._pulses[next(iter(self._pulses))]
+                self._let_go(*self._pulses.pop(next(iter(self._pulses))))
         return found[1]
+
+    def _let_go(self, station: Station, pulse: Pulse) -> None:
+        """Its waiting pings are not counted: nobody will see their pongs."""
+        self._ledger.series(BEATS, station.identity).count("not_followed")
+        for side in Side:
+            self._discount(station, side, pulse.waiting[side])
 
     # --- heartbeats -----------------------------------------------------------------------------------------------
 
@@ -154,11 +161,13 @@ class KeepaliveFigures:
         found = self._pulses.get(told.gap.connection)
         if found is not None:
             for side, waiting in zip(Side, found[1].waiting, strict=True):
-                if waiting:
-                    share = self._ledger.portion(PING_LOSS, told.station.identity, side.label)
-                    share.add(0, -len(waiting), -len(waiting))
-                    waiting.clear()
+                self._discount(told.station, side, waiting)
                 found[1].ping_ns[side] = None
+
+    def _discount(self, station: Station, side: Side, waiting: deque[tuple[bytes, int]]) -> None:
+        if waiting:
+            self._ledger.portion(PING_LOSS, station.identity, side.label).add(0, -len(waiting), -len(waiting))
+            waiting.clear()
 
     def _closed(self, told: Closed | LeftOpen) -> None:
         assert told.link is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ocppscope.analysis.state.connections import heartbeat_of, seconds_of
 from ocppscope.analysis.timing.figures import FIGURES, Unit
 from ocppscope.analysis.timing.samples import Column, Series
+from ocppscope.analysis.wording import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,11 +24,11 @@ MAX_SERIES = 1 << 18
 MAX_SPLITS = 1024
 """Parts that a figure of one station is told apart by; what comes beyond is counted together."""
 MAX_PEOPLE = 1 << 14
-"""Stations that something is known of."""
+"""Stations that something is known of; of those beyond, some figures are missing, and it is said."""
 MAX_CHANGES = 16
 """Changes of a setting that are remembered of a station, the latest."""
 MAX_PART = 50
-"""Characters of an action, status or the like."""
+"""Characters of an action, status or the like that are kept."""
 OTHERS = "(others)"
 
 State = TypeVar("State")
@@ -87,13 +88,13 @@ class Person:
         """It may have changed."""
         known, settings = station.registration, station.configuration
         self.vantage = station.vantage
-        self.model = " ".join(part[:MAX_PART] for part in (known.vendor, known.model, known.firmware) if part)
+        self.model = " ".join(cut(part, MAX_PART) for part in (known.vendor, known.model, known.firmware) if part)
         self.heartbeat_ns = heartbeat_of(station)
         sampled = settings.number("MeterValueSampleInterval", "SampledDataCtrlr.TxUpdatedInterval")
         aligned = settings.number("ClockAlignedDataInterval", "AlignedDataCtrlr.Interval")
         self.aligned_ns = seconds_of(aligned)
         if not self._sampled or self._sampled[-1][1] != seconds_of(sampled):
-            self._sampled = [*self._sampled[-MAX_CHANGES:], (now, seconds_of(sampled))]
+            self._sampled = [*self._sampled, (now, seconds_of(sampled))][-MAX_CHANGES:]
 
     def sampled_at(self, now: int) -> int | None:
         """The interval of meter values that was in force at a time."""
@@ -118,8 +119,16 @@ class Ledger:
         self.portions: defaultdict[str, dict[Key, Portion]] = defaultdict(dict)
         self.people: dict[str, Person] = {}
         self.now = 0  # the latest time that was told
+        self.is_full = False  # there are more stations than `MAX_PEOPLE`
         self._splits: dict[tuple[str, str], int] = {}
         self._held = 0
+
+    @property
+    def notices(self) -> list[str]:
+        """What is missing, sentences."""
+        if not self.is_full:
+            return []
+        return [f"There are more than {MAX_PEOPLE:,} stations: some figures of those beyond are missing."]
 
     def person(self, station: Station) -> Person:
         """What is known of a station."""
@@ -128,6 +137,8 @@ class Ledger:
             found = Person(station)
             if len(self.people) < MAX_PEOPLE:
                 self.people[station.identity] = found
+            else:
+                self.is_full = True
         return found
 
     def add(self, figure: str, station: Station, value: float, now: int, *split: str) -> Series:
@@ -167,15 +178,16 @@ class Ledger:
 
     def _key(self, figure: str, table: Mapping[Key, object], identity: str, split: Key) -> Key:
         """A key that fits within the bounds."""
-        key = (identity, *(part[:MAX_PART] for part in split))
-        splits = self._splits.get((figure, identity), 0)
+        key = (identity, *(cut(part, MAX_PART) for part in split))
+        splits = self._splits.get((figure, identity), 0) if split else 0
         if key not in table and splits >= MAX_SPLITS:
             key = (identity, *(OTHERS for _ in split))
         if key in table:
             return key
         if self._held >= MAX_SERIES:
             return (OTHERS, *(OTHERS for _ in split))
-        self._splits[figure, identity] = splits + 1
+        if split:
+            self._splits[figure, identity] = splits + 1
         self._held += 1
         return key
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PERIODIC = "Sample.Periodic"
 MAX_TRANSACTIONS = 1 << 15
-"""Transactions whose meter values are followed, the latest."""
+"""Transactions whose meter values are followed: those that had some last."""
 MAX_NOTED = 4096
 """Meter values that wait until they are looked at."""
 MAX_MISSED = 10_000
@@ -27,7 +27,8 @@ INTERVAL = figure(
     "meter-interval", "metering", "Between meter values", Unit.TIME,
     "Time between the periodic samples of a transaction, by the station's timestamps. Flagged if one in twenty came "
     "after more than one and a half times the interval that was read or set (`beyond`); `missed` is how many that "
-    "leaves out.",
+    f"leaves out, no more than {MAX_MISSED:,} at once. `not_followed` counts how often an open transaction was "
+    "forgotten, since there were too many.",
     alarms={"beyond": Severity.WARNING},
 )  # fmt: skip
 ALIGNED = figure(
@@ -42,7 +43,7 @@ class MeteringFigures:
 
     def __init__(self, bus: Bus, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._latest: dict[Transaction, int] = {}  # time of the last sample
+        self._latest: dict[Transaction, tuple[int, str]] = {}  # time of the last sample, station
         self._noted: list[tuple[Station, Transaction, int, int]] = []  # time of the sample, of its arrival
         bus.subscribe(Sampled, self._sampled)
 
@@ -66,11 +67,9 @@ class MeteringFigures:
         latest = self._latest
         known: dict[Station, tuple[Series, Person]] = {}
         for station, transaction, at, now in self._noted:
-            before = latest.get(transaction)
-            if before is None:
-                latest[transaction] = at
-            elif at > before:
-                latest[transaction] = at
+            before, _ = latest.pop(transaction, (None, ""))
+            latest[transaction] = at if before is None else max(at, before), station.identity
+            if before is not None and at > before:
                 where = known.get(station)
                 if where is None:
                     series = self._ledger.series(INTERVAL, station.identity)
@@ -78,7 +77,9 @@ class MeteringFigures:
                 self._gap(*where, at - before, now)
         self._noted.clear()
         for transaction in list(latest)[: max(0, len(latest) - MAX_TRANSACTIONS)]:
-            del latest[transaction]
+            _, identity = latest.pop(transaction)
+            if transaction.is_open:
+                self._ledger.series(INTERVAL, identity).count("not_followed")
 
     @staticmethod
     def _gap(series: Series, person: Person, gap: int, now: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from ocppscope.analysis.timing.figures import FIGURES, Figure, Row
+from ocppscope.analysis.unread import Unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,8 @@ class TimingReport(Struct, frozen=True):
     messages: int
     vantages: dict[str, str]  # by station
     rows: tuple[Row, ...]
-    notices: tuple[str, ...] = ()  # what is wrong with the captures
+    notices: tuple[str, ...] = ()  # what is wrong with the captures, or missing in the figures
+    unread: tuple[Unread, ...] = ()  # what was not looked at
 
     @property
     def missing(self) -> list[Figure]:
@@ -40,8 +42,11 @@ def timing_report(
 ) -> TimingReport:
     """The report of what was measured so far."""
     heard = [one for one in stations.by_identity.values() if one.links and station in ("", one.identity)]
+    messages = sum(sum(one.said) for one in heard) if station else stations.messages
+    begins_ns = min((one.first_ns for one in heard), default=0) if station else stations.begins_ns(heard)
     return TimingReport(
-        tuple(captures), by, station, min((one.first_ns for one in heard), default=0), stations.now,
-        sum(sum(one.said) for one in heard), {one.identity: one.vantage for one in heard},
-        tuple(timing.rows(by, station=station, now=stations.now)), tuple(notices),
+        tuple(captures), by, station, begins_ns, stations.now, messages,
+        {one.identity: one.vantage for one in heard},
+        tuple(timing.rows(by, station=station, now=stations.now)), (*notices, *timing.notices),
+        stations.unread.told(stations=stations.forgotten),
     )  # fmt: skip

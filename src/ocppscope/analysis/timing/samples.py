@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from itertools import pairwise
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,12 @@ class Mark(NamedTuple):
     hour: int  # since the epoch
     kept: int  # the first of the kept values
     n: int  # how many there were before it
+
+
+@lru_cache(32)
+def _hour(hour: int) -> tuple[Mark, int]:
+    """The mark of an hour that is the first one of a series, and its end in ns: the same objects for all series."""
+    return Mark(hour, 0, 0), (hour + 1) * HOUR
 
 
 class Column:
@@ -72,10 +79,9 @@ class Column:
 
     def turn(self, now: int) -> None:
         """Another hour begins; `now` in ns."""
-        hour = now // HOUR
-        self.end_ns = (hour + 1) * HOUR
+        first, self.end_ns = _hour(now // HOUR)
         if len(self.marks) < MAX_HOURS:
-            self.marks.append(Mark(hour, len(self.values), self.n))
+            self.marks.append(Mark(first.hour, len(self.values), self.n) if len(self.values) else first)
 
     def part(self) -> Part:
         """All of it."""

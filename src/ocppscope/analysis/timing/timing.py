@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ from ocppscope.analysis.timing.samples import Part, percentiles, spread
 from ocppscope.analysis.timing.visits import VisitFigures
 from ocppscope.analysis.timing.volume import VolumeFigures
 from ocppscope.model import Side
+from ocppscope.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,10 +49,12 @@ BY = ("action", "station", "hour", "model")
 """What rows can be told apart by, besides the parts of the figure itself."""
 ENOUGH_ALIKE = 3
 """Cases from which it means something that all are alike."""
+MAX_TOLD = 1 << 12
+"""Stations of which single figures are told, unless those of one are asked for; all count for those of several."""
 SEVERAL = "several"
 UNKNOWN_MODEL = "(unknown)"
 MAX_FAR_HOUR = 1 << 22
-"""Hours since the epoch that are written as a date."""
+"""Hours since the epoch that are written as a date; what is beyond, as a number."""
 _MOST = frozenset({"peak", "peak_per_min", "longest_ns", "in_10_min", "plus_minus_ppm"})
 """Counters of which the highest counts for several stations together; others are added up."""
 _OWN = frozenset({"interval_ns", "mad_ns", "limits"})
@@ -90,6 +94,7 @@ class Timing:
     def __init__(self, bus: Bus) -> None:
         self.figures = sorted(load().values(), key=lambda one: list(FAMILIES).index(one.family))
         self._ledger = ledger = Ledger()
+        self._told: frozenset[str] = frozenset()  # stations whose single figures are told, if not all are
         connections, keepalive = ConnectionFigures(bus, ledger), KeepaliveFigures(bus, ledger)
         self._tally = ExchangeFigures(bus, ledger)
         clocks, volume = ClockFigures(bus, ledger), VolumeFigures(bus, ledger)
@@ -110,6 +115,15 @@ class Timing:
         """The identities of which there are figures, in order of their first."""
         return list(self._ledger.people)
 
+    @property
+    def notices(self) -> list[str]:
+        """What is missing in the figures, sentences."""
+        untold = len(self._ledger.people) - MAX_TOLD
+        told = [
+            f"The figures of {counted(untold, 'more station')} are not told singly; --station ID tells those of one."
+        ]
+        return [*self._ledger.notices, *(told if untold > 0 else ())]
+
     def rows(self, by: str = "action", *, station: str = "", now: int | None = None) -> list[Row]:
         """The figures as they are now, in the order of the registry. Figures without a case have no row.
 
@@ -122,6 +136,8 @@ class Timing:
         now = max(self._ledger.now, now or 0)
         for family in self._families:
             family.settle(now)
+        people = self._ledger.people
+        self._told = frozenset(islice(people, MAX_TOLD)) if len(people) > MAX_TOLD else frozenset()
         rows: list[Row] = []
         for figure in self.figures:
             groups = self._groups(figure, by, station)
@@ -172,6 +188,7 @@ class Timing:
         identity, split = key[0], tuple(zip(figure.split, key[1:], strict=True))
         if station and identity != station:
             return
+        is_told = bool(station) or not self._told or identity in self._told
         where = [station]
         if by == "hour":
             split = (*split, ("hour", _hour(hour or 0)))
@@ -180,7 +197,7 @@ class Timing:
             split = (*split, ("model", (person.model if person is not None else "") or UNKNOWN_MODEL))
         elif by == "station" or not figure.pooled:
             where = [identity] if by == "station" or len(self._ledger.people) < 2 else ["", identity]
-            where = [identity] if station else where
+            where = [identity] if station else [one for one in where if not one or is_told]
         for one in where:
             group = groups.setdefault((one, split), Group())
             group.identities[identity] = None

@@ -42,21 +42,26 @@ LEADS_TO_NS = 10 * MINUTE
 STARTS = ("RemoteStartTransaction", "RequestStartTransaction")
 STOPS = ("RemoteStopTransaction", "RequestStopTransaction")
 
+_LEFT_OUT = "`not_followed` counts those that were left out, since others were being followed"
+
 PLUGGED = figure(
     "plug-to-charging", "transactions", "Plugged in to charging", Unit.TIME,
-    "From Preparing (2.x: Occupied or EVConnected) to Charging, on the same connector.",
+    f"From Preparing (2.x: Occupied or EVConnected) to Charging, on the same connector. {_LEFT_OUT} on {MAX_PLACES} "
+    "connectors.",
     limits=above(None, 60),
 )  # fmt: skip
 AUTHORIZED = figure(
     "authorize-to-start", "transactions", "Authorized to start", Unit.TIME,
     "From the accepted answer to Authorize to the first message of a transaction with the same tag. Flagged "
-    "(`beyond`) if it took longer than the station's connection timeout, as far as that was read or set.",
+    "(`beyond`) if it took longer than the station's connection timeout, as far as that was read or set. "
+    f"{_LEFT_OUT}: {MAX_WAITING} tags.",
     alarms={"beyond": Severity.WARNING},
 )  # fmt: skip
 REMOTE = figure(
     "remote-start", "transactions", "Remote start to start", Unit.TIME,
     "From the CALL that starts a transaction remotely to the first message of a transaction that has its "
-    "remoteStartId, or its tag on its connector. Refused remote starts do not count.",
+    "remoteStartId, or its tag on its connector. Refused remote starts do not count. "
+    f"{_LEFT_OUT}: {MAX_WAITING} CALLs.",
     limits=above(15, None, 120),
 )  # fmt: skip
 REMOTE_STEPS = figure(
@@ -66,7 +71,8 @@ REMOTE_STEPS = figure(
 )  # fmt: skip
 REMOTE_STOP = figure(
     "remote-stop", "transactions", "Remote stop to stop", Unit.TIME,
-    "From the CALL that stops a transaction remotely to the message that it has stopped. Refused ones do not count.",
+    "From the CALL that stops a transaction remotely to the message that it has stopped. Refused ones do not count. "
+    f"{_LEFT_OUT}: {MAX_WAITING} CALLs.",
     limits=above(10, None, 60),
 )  # fmt: skip
 REMOTE_STOP_ANSWER = figure(
@@ -80,7 +86,8 @@ CHARGING = figure(
 )  # fmt: skip
 GONE = figure(
     "stop-to-available", "transactions", "Stop to available", Unit.TIME,
-    "From the message that a transaction has stopped to Available on its connector: how long the car stays.",
+    "From the message that a transaction has stopped to Available on its connector: how long the car stays. "
+    f"{_LEFT_OUT} on {MAX_PLACES} connectors.",
     limits=above(None, 1800),
 )  # fmt: skip
 FINISHING = figure(
@@ -108,8 +115,8 @@ class Visits:
         self.plugged: dict[int, int] = {}  # connector or EVSE → since when
         self.stopped: dict[int, int] = {}
         self.authorized: dict[str, int] = {}  # tag → when
-        self.starting: deque[Exchange] = deque(maxlen=MAX_WAITING)
-        self.stopping: deque[Exchange] = deque(maxlen=MAX_WAITING)
+        self.starting: deque[Exchange] = deque()
+        self.stopping: deque[Exchange] = deque()
 
 
 class VisitFigures:
@@ -151,13 +158,17 @@ class VisitFigures:
             known = self._visits(x.station).authorized
             known.pop(tag, None)
             known[tag] = x.time_ns
-            if len(known) > MAX_WAITING:
-                del known[next(iter(known))]
+            if len(known) > MAX_WAITING and x.time_ns - known.pop(next(iter(known))) <= LEADS_TO_NS:
+                self._ledger.series(AUTHORIZED, x.station.identity).count("not_followed")
 
     def _commanded(self, x: Exchange) -> None:
         if x.side is Side.CSMS:
             visits = self._visits(x.station)
-            (visits.starting if x.action in STARTS else visits.stopping).append(x)
+            starts = x.action in STARTS
+            waiting = visits.starting if starts else visits.stopping
+            if len(waiting) == MAX_WAITING and x.asked_ns - waiting.popleft().asked_ns <= LEADS_TO_NS:
+                self._ledger.series(REMOTE if starts else REMOTE_STOP, x.station.identity).count("not_followed")
+            waiting.append(x)
 
     def _obeyed(self, x: Exchange) -> None:
         if not x.accepted:
@@ -213,8 +224,8 @@ class VisitFigures:
         place = transaction.place[0]
         if transaction.charging_state == "Charging":
             self._charging(x.station, visits, place, trip, x.asked_ns)
-        elif transaction.charging_state == "EVConnected" and len(visits.plugged) < MAX_PLACES:
-            visits.plugged.setdefault(place, x.asked_ns)
+        elif transaction.charging_state == "EVConnected" and place not in visits.plugged:
+            self._keep(PLUGGED, x.station, visits.plugged, place, x.asked_ns)
 
     def _charging(self, station: Station, visits: Visits, place: int, trip: Trip | None, now: int) -> None:
         plugged = visits.plugged.pop(place, None)
@@ -233,12 +244,18 @@ class VisitFigures:
         self._trips.pop(transaction, None)
         if told.exchange.replayed:
             return
-        if len(visits.stopped) < MAX_PLACES:
-            visits.stopped[transaction.place[0]] = now
+        self._keep(GONE, told.station, visits.stopped, transaction.place[0], now)
         stop = next((one for one in visits.stopping if transaction.has_id(_named_by(one) or " ")), None)
         if stop is not None:
             visits.stopping.remove(stop)
             self._ledger.add(REMOTE_STOP, told.station, now - stop.asked_ns, now)
+
+    def _keep(self, figure_: str, station: Station, known: dict[int, int], place: int, now: int) -> None:
+        """Remembers when something began at a place, if there is room."""
+        if place in known or len(known) < MAX_PLACES:
+            known[place] = now
+        else:
+            self._ledger.series(figure_, station.identity).count("not_followed")
 
     def _live(self, transaction: Transaction | None) -> Trip | None:
         """The course of a transaction; its start may still wait for its answer."""
@@ -260,8 +277,7 @@ class VisitFigures:
         if connector.previous == "Finishing":
             self._ledger.add(FINISHING, station, now - connector.previous_since_ns, now)
         if status in ("Preparing", "Occupied"):
-            if len(visits.plugged) < MAX_PLACES:
-                visits.plugged[place] = now
+            self._keep(PLUGGED, station, visits.plugged, place, now)
         elif status == "Charging":
             transaction = station.transactions.open_at(place)
             self._charging(station, visits, place, self._live(transaction), now)
