@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ocppscope.redaction.blanks import RANGES, blanked, blanked_key, faceless, is_blank, range_of, starred
@@ -27,6 +27,8 @@ def test_ranges(length, index):
 
 
 @settings(max_examples=200)
+@example("0" * 31 + "1", 33)
+@example("0" * 39 + "1", 39)
 @given(st.text(max_size=80), st.one_of(st.none(), st.integers(min_value=1, max_value=70)))
 def test_twice_is_once_and_limits_are_kept(text, limit):
     for blank in (blanked, blanked_key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ocppscope.model import Kind, Version
+from ocppscope.redaction import leaks
 from ocppscope.redaction.policy import Policy
 from ocppscope.redaction.redactor import Redactor
 
@@ -83,3 +84,80 @@ def test_words_give_the_same_pseudonym_each_time(redactor: Redactor) -> None:
     pseudonym = redactor.words(TAG)
     assert redactor.words(text) == text.replace(TAG, pseudonym)
     assert redactor.leaks(redactor.words(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (
+            f"-----BEGIN PRIVATE KEY-----password=hunter2hunter2 MIIBVgIBADANBgkq {TAG} a -----BEGIN",
+            "MIIBVgIBADANBgkq",
+        ),
+        (f"-----BEGIN PRIVATE KEY-----password=hunter2hunter2 MIIBVgIBADANBgkq {TAG} a -----BEGIN", TAG),
+        ("the contract is SKBPRTWNUUG18", "SKBPRTWNUUG18"),
+    ],
+)
+def test_nothing_is_left_of_a_secret_with_another_in_it_nor_of_one_with_few_digits(
+    redactor: Redactor, text: str, secret: str
+) -> None:
+    assert secret not in redactor.words(text)
+    assert redactor.leaks(redactor.words(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('[2,"1","StopTransaction",{"transactionId":12345678901234567}]', "12345678901234567"),
+        ('[2,"1","Reset",{"type"::5}]', "::5"),
+        ('[2,"1","Reset",{"type":"Soft"}SKBPRTWNUUG18]', "SKBPRTWNUUG18"),
+        ("222222222232222", "222222222232222"),
+    ],
+)
+def test_what_looks_like_a_secret_in_a_place_of_its_own_stops_no_export(
+    redactor: Redactor, text: str, secret: str
+) -> None:
+    found = shown(redactor, text, "Reset")
+    assert secret not in found
+    assert redactor.leaks(found) == []
+
+
+@pytest.mark.parametrize(
+    "tag", ["https://u:pass@h.example", "EX22T11:a@b.example}]", "10.0.1.2/7", "é-XAMPLETOKEN02", "x-DE8AAC12345678"]
+)
+def test_a_pseudonym_is_no_leak_though_a_part_of_it_looks_like_a_secret(redactor: Redactor, tag: str) -> None:
+    for _ in range(2):
+        text = shown(redactor, f'[2,"1","Authorize",{{"idTag":"{tag}"}}]')
+        assert tag not in text
+        assert redactor.leaks(text) == []
+
+
+def test_how_long_a_string_may_be_that_is_looked_at_for_a_pseudonym(
+    redactor: Redactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown(redactor, '[2,"1","Authorize",{"idTag":"10.0.1.2/7"}]')
+    assert redactor.leaks(text) == []
+    monkeypatch.setattr(leaks, "MAX_IDENTIFIER", 5)
+    assert [one.kind for one in redactor.leaks(text)] == ["IPv4 address"]
+
+
+@pytest.mark.parametrize(
+    ("line", "secret"),
+    [
+        ("Sec-WebSocket-Accept: abc password=hunter2hunter2", "hunter2hunter2"),
+        (f"Sec-WebSocket-Key: {TAG} and more", TAG),
+        ("Sec-WebSocket-Secret: hunter2hunter2", "hunter2hunter2"),
+        ("Referer: https://proxy.example/https://user:pass@h.example/", "pass"),
+        ("Referer: https://10.20.30.40.nip.io/a", "10.20.30.40"),
+    ],
+)
+def test_nothing_is_left_in_a_header_that_is_not_what_it_should_be(
+    redactor: Redactor, line: str, secret: str
+) -> None:
+    head = redactor.request_head(f"GET /CP-1 HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n".encode()).decode()
+    assert secret not in head
+    assert redactor.leaks(head) == []
+
+
+def test_the_key_of_a_handshake_stays(redactor: Redactor) -> None:
+    head = b"GET /CP-1 HTTP/1.1\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    assert redactor.request_head(head).partition(b"\r\n")[2] == head.partition(b"\r\n")[2]

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ocppscope.redaction.pseudonyms import Pseudonyms
 
 MAX_WALK = 64
-"""Times that a public address is moved on until it is public again."""
+"""Times that an address is moved on until it is of its kind again; then it is of whichever kind it is."""
 MAX_ADDRESS_CHARS = 80
-"""Longest text that is tried as an address; a longer one is none."""
+"""Longest text that is tried as an address; a longer one is none, and redacted like a name."""
 
 _STAYS = [ip_network(text) for text in (
     "0.0.0.0/8", "127.0.0.0/8", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "255.255.255.255/32",
@@ -35,7 +35,7 @@ _KEPT_BITS_OF_MULTICAST = 16
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _GLOBAL = IPv6Network("2000::/3")
 _PLAIN_NAMES = re.compile(
-    r"(?i)(?:.*\.)?(?:localhost|example|invalid|test|(?:in-addr|ip6)\.arpa|example\.(?:com|net|org))\.?"
+    r"(?i)(?:[\w.-]*\.)?(?:localhost|example|invalid|test|(?:in-addr|ip6)\.arpa|example\.(?:com|net|org))\.?"
 )
 
 

@@ -62,13 +62,24 @@ def blanked(text: str, limit: int | None = None) -> str:
 def blanked_key(text: str, limit: int | None = None) -> str:
     """As `blanked`, for a key that may be written in hex: the blank then is, too."""
     if len(text) in _HEX_LENGTHS and _HEX_DIGITS.fullmatch(text) and len(set(text)) > 1:
-        return _HEX_KEY if limit is None else fitted(_HEX_KEY, len(text), limit)
+        return _fitted_key(len(text), limit)
     return blanked(text, limit)
 
 
 def fitted(shown: str, length: int, limit: int) -> str:
     """A text cut to a limit where one of that length kept it, and drawn out where it did not."""
-    return shown[:limit] if length <= limit else shown.ljust(limit + 1, "*")
+    if length > limit:
+        return shown.ljust(limit + 1, "*")
+    return shown[: limit - limit % 2 if length in _HEX_LENGTHS else limit]  # what was of an even length stays so
+
+
+def _fitted_key(length: int, limit: int | None) -> str:
+    """As `fitted`, for a key in hex, which stays one: of an even number of digits."""
+    if limit is None:
+        return _HEX_KEY
+    if length <= limit:
+        return _HEX_KEY[: limit - limit % 2]
+    return (_HEX_KEY + _HEX_KEY)[: max(len(_HEX_KEY), limit + 2 - limit % 2)]
 
 
 def starred(length: int) -> str:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
+LONG_NUMBER = 14
+"""Digits from which a number may be that of a card or a person."""
+
+
 class Sign(StrEnum):
     """What was found; the value is what the tally and a leak call it."""
 
@@ -168,11 +172,12 @@ def hits(text: str) -> list[Hit]:
 
 
 def replaced(text: str, found: Iterable[tuple[int, int, str]]) -> str:
-    """A text with other words at some places, given in order."""
+    """A text with other words at some places, given in order of their starts; of what overlaps the first counts."""
     parts: list[str] = []
     at = 0
     for start, end, new in found:
-        parts += (text[at:start], new)
-        at = end
+        if start >= at:
+            parts += (text[at:start], new)
+        at = max(at, end)
     parts.append(text[at:])
     return "".join(parts)

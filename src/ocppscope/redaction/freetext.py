@@ -22,14 +22,12 @@ MAX_CLEAN = 4096
 MAX_CLEAN_CHARS = 64
 """Longest of them, in characters."""
 
-_MAYBE = re.compile(r"[=:<@]|[0-9]{4}|[0-9]\.|-----|eyJ|[A-Za-z0-9+/_-]{200}|(?i:basic|bearer)")
+_MAYBE = re.compile(r"[=:<@]|[0-9]{4}|[0-9]\.|-----|eyJ|[A-Za-z0-9+/_-]{200}|[A-Z0-9-]{13}|(?i:basic|bearer)")
 _SUSPECT = re.compile(r"@|:[^:]*+:|\.[^.]*+\.|[A-Za-z0-9-]{13}|-----|eyJ|(?i:basic|bearer)")
 """What is in everything that a detector finds, and seldom in ids and in values of meters."""
-_URL = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s\"'<>`|)\]}]{1,4096}")
-_PAIR = re.compile(
-    r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})([\"']?\s{0,4}[=:]\s{0,4}[\"']?)([^\s\"'&;,<>(){}\[\]]{1,1024})"
-)
-_ELEMENT = re.compile(r"<(?:[\w-]{1,32}:)?([\w-]{1,64})(?:\s[^<>]{0,256})?>([^<>]{1,4096})</")
+_URL = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,15}://[^\s\"'<>`|)\]}]+")
+_PAIR = re.compile(r"(?<![\w.-])([A-Za-z_][\w.-]{0,63})([\"']?\s{0,4}[=:]\s{0,4}[\"']?)([^\s\"'&;,<>(){}\[\]]+)")
+_ELEMENT = re.compile(r"<(?:[\w-]{1,32}:)?([\w-]{1,64})(?:\s[^<>]*+)?>([^<>]++)</")
 _NAMED = frozenset({Field.TOKEN, Field.SECRET, Field.CUSTOMER, Field.SIM, Field.EQUIPMENT, Field.PLACE})
 
 Edit = tuple[int, int, str]

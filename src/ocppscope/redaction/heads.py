@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from ocppscope.redaction.values import Values
 
 MAX_HEAD_BYTES = 1 << 20
-"""Bytes of a head that are looked at; what is beyond is dropped."""
+"""Bytes of a head that are looked at; `***` stands for what is beyond, and for the line or body across the end."""
 
 _LINE = re.compile(r"(?s)([^\r\n]*)(\r\n|\r|\n|\Z)")
 _REQUEST = re.compile(r"(?s)(\S+[ \t]+)(.*?)([ \t]+HTTP/[0-9.]+[ \t]*)?")
 _HEADER = re.compile(r"(?s)([^:\s]+[ \t]*:[ \t]*)(.*?)([ \t]*)")
+_RANDOM = frozenset({"sec-websocket-key", "sec-websocket-accept"})
+_IS_RANDOM = re.compile(r"[A-Za-z0-9+/]{1,64}={0,2}")
 _STAYS = frozenset(
     {
         "upgrade", "connection", "content-length", "content-type", "content-encoding", "transfer-encoding",
@@ -65,18 +67,22 @@ class Heads:
         return self._head(head, self._values.free.scrubbed)
 
     def _head(self, head: bytes, first_line: Callable[[str], str]) -> bytes:
-        text = head[:MAX_HEAD_BYTES].decode("latin-1")
+        text, is_cut = head[:MAX_HEAD_BYTES].decode("latin-1"), len(head) > MAX_HEAD_BYTES
         shown: list[str] = []
         at = 0
         while at < len(text):
             match = _LINE.match(text, at)
             assert match is not None, "the pattern matches anywhere"
             line = match[1]
+            if is_cut and match.end() == len(text):
+                break
             shown += (first_line(line) if at == 0 else self._header_line(line), match[2])
             at = match.end()
             if at and not line and len(shown) > 2:
-                shown.append(self.body(text[at:]))
+                shown.append("" if is_cut else self.body(text[at:]))
                 break
+        if is_cut:
+            shown.append("***\r\n\r\n")
         return "".join(shown).encode("latin-1", "replace")
 
     def _request_line(self, line: str) -> str:
@@ -120,8 +126,10 @@ class Heads:
             return self._blank(low, value)
         if low in _STAYS:
             return self._values.free.known_replaced(value)
-        if low.startswith("sec-websocket-"):
-            return self._protocols(value) if low == "sec-websocket-protocol" else value
+        if low == "sec-websocket-protocol":
+            return self._protocols(value)
+        if low in _RANDOM and _IS_RANDOM.fullmatch(value):
+            return value
         if low in _HOSTS:
             return self._values.urls.authority(value)
         if low in _URLS:

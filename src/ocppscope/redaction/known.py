@@ -25,7 +25,7 @@ _RUN = re.compile(r"[^\W_]+")
 _QUOTED = re.compile(
     "[\"'\u201c\u2018\u00ab`]([^\"'\u201c\u201d\u2018\u2019\u00ab\u00bb`\n]{1,256})[\"'\u201d\u2019\u00bb`]"
 )
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _FEW = 3
 
 
@@ -72,7 +72,7 @@ class Known:
             return
         shown = folded(shown[: len(low)]) if cased else shown
         self._learn_whole(low, Entry(kind, shown, cased))
-        core = _EDGES.sub("", low)
+        core = EDGES.sub("", low)
         if core and (is_distinctive(core) or (sure and len(core) >= _FEW and core not in common_words())):
             lead = low.index(core)
             self._learn_bare(core, Entry(kind, shown[lead : lead + len(core)] if cased else shown, cased))

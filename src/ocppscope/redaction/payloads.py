@@ -35,7 +35,6 @@ _KINDS = {str(int(kind)): kind for kind in Kind if kind is not Kind.UNPARSED}
 _NAMES = ("key", "name", "param", "parameter", "field", "property", "id")
 _VALUES = frozenset({"value", "val", "content", "attributeValue", "actualValue"})
 _JWS = frozenset({"payload", "protected", "signature"})
-_LAST_WORD = re.compile(r"\S*\d\S*\Z")
 _MARK = "\ufeff"
 _SIGNED = "-Signed"
 _SIGNED_DATA = "SignedData"
@@ -67,7 +66,7 @@ class Payloads:
         if text.startswith(_MARK):
             return _MARK + self.message(text[len(_MARK) :], version, kind, action, nested)
         first = text.lstrip()[:1]
-        if not first or (first not in '[{"' and not _LITERAL.fullmatch(text.strip())):
+        if not first or (first not in '[{"' and not (_LITERAL.fullmatch(bare := text.strip()) or bare.isdecimal())):
             return self._values.value(Field.FREE, text)
         reading = _Reading(self._values, text, nested)
         tops = spans(text)
@@ -194,7 +193,7 @@ class _Reading:
         else:
             shown = self.values.value(field, said, limit, place.setting)
         if span.end == len(self.text) and field in _UNSURE and not is_closed(self.text, span):
-            shown = _LAST_WORD.sub(lambda match: faceless(match[0]), shown)
+            shown = _without_end(shown)
         self.put(span, shown, said)
 
     def _number(self, span: Span, node: Node | None, place: Place) -> None:
@@ -292,3 +291,9 @@ class _Reading:
 
 _UNSURE = frozenset({Field.FREE, Field.SCAN, Field.SETTING, Field.STAYS, Field.DATA})
 _OPEN = frozenset({Field.FREE, Field.SCAN, Field.SETTING})
+
+
+def _without_end(text: str) -> str:
+    """The last word made faceless if it has a digit: the text was cut, so that word may be half an identifier."""
+    word = text.rsplit(maxsplit=1)[-1] if text and not text[-1].isspace() else ""
+    return text[: len(text) - len(word)] + faceless(word) if any(map(str.isdecimal, word)) else text

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ocppscope.errors import UsageError
+from ocppscope.redaction.detectors import Sign, hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,12 +23,13 @@ MAX_KNOWN = 200_000
 MAX_KNOWN_CHARS = 256
 """Longest identifier, in characters, that is looked for in other texts; of a longer one its beginning is."""
 MAX_TRIES = 64
-"""Pseudonyms that are tried until one is free."""
+"""Pseudonyms that are tried until one is free; where none is, two values share one, which is counted."""
 MAX_TRIES_SHORT = 4096
 """Likewise of a short value, of which there are not many; the last of these may be another value's original."""
 _SHORT = 4
 _DIGEST_BYTES = 32
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _HEX_ONLY = re.compile(r"[0-9A-Fa-f\W_]+", re.ASCII)
 _LATIN = "àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþ"
 
@@ -45,6 +47,7 @@ class Pseudonyms:
         self._key = key
         self._shapes: dict[str, str] = {}  # folded original → folded pseudonym
         self._taken: set[str] = set()
+        self.shared = 0  # values whose pseudonym another value had already
 
     def __len__(self) -> int:
         """How many there are."""
@@ -64,7 +67,7 @@ class Pseudonyms:
 
     def is_pseudonym(self, text: str) -> bool:
         """Whether it was given out as a pseudonym."""
-        return folded(text) in self._taken
+        return folded(text) in self._taken or folded(_SURROGATES.sub("\ufffd", text)) in self._taken
 
     def of(self, text: str) -> str:
         """The pseudonym of an identifier, in its case. What holds neither letter nor digit stays."""
@@ -72,7 +75,7 @@ class Pseudonyms:
         shape = self._shapes.get(low)
         if shape is None:
             shape = self._shapes[low] = self._new(low)
-            self._taken.add(shape)
+            self._taken |= {shape, _SURROGATES.sub("\ufffd", shape)}  # as it reads where bytes are no text
         if low == text:
             return shape
         return "".join(new.upper() if old != plain else new for old, plain, new in zip(text, low, shape, strict=True))
@@ -84,10 +87,13 @@ class Pseudonyms:
         first = ""
         for attempt in range(MAX_TRIES_SHORT if len(low) <= _SHORT else MAX_TRIES):
             shape = _shaped(low, self._stream(data, attempt))
-            if shape not in self._taken and (attempt >= MAX_TRIES or (shape != low and shape not in self._shapes)):
+            if shape == low or (attempt < MAX_TRIES - 1 and _holds_another(shape)):
+                continue
+            if shape not in self._taken and (attempt >= MAX_TRIES or shape not in self._shapes):
                 return shape
             first = first or shape
-        return first
+        self.shared += first in self._taken
+        return first or low
 
     def _stream(self, data: bytes, attempt: int) -> Iterator[int]:
         """As many numbers below 65536 as are asked for."""
@@ -98,6 +104,11 @@ class Pseudonyms:
                 yield seed[at] << 8 | seed[at + 1]
             block += 1
             seed = hashlib.sha256(seed + block.to_bytes(4, "big")).digest()
+
+
+def _holds_another(shape: str) -> bool:
+    """Whether a part of a pseudonym looks like an identifier by itself: the search for leaks would find it."""
+    return any(hit.end - hit.start < len(shape) for hit in hits(shape.upper()) if hit.sign is Sign.EMAID)
 
 
 def too_many() -> UsageError:

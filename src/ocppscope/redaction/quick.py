@@ -14,6 +14,7 @@ import msgspec
 from ocppscope.model import Kind
 from ocppscope.ocpp.jsontext import MAX_JSON_DEPTH, MAX_JSON_SIZE
 from ocppscope.ocpp.versions import COVERED
+from ocppscope.redaction.detectors import LONG_NUMBER
 from ocppscope.redaction.fields import Field
 from ocppscope.redaction.instants import DATE_TIME
 from ocppscope.redaction.shapes import shape
@@ -31,6 +32,7 @@ _encode = msgspec.json.Encoder().encode
 _SIGNED_DATA = "SignedData"
 _LENGTHS = {Kind.CALL: 4, Kind.SEND: 4, Kind.CALLRESULT: 3}
 _BACKSLASH = 92
+_LONG = 10 ** (LONG_NUMBER - 1)
 _INVOLVED = frozenset({Field.SETTING, Field.DATA, Field.TIME, Field.MEASURED})
 _WITHIN = frozenset({Field.FREE, Field.SCAN})
 
@@ -79,7 +81,7 @@ class Quick:
         if kind is list:
             item = node.item
             return item is not None and all(self._value(one, item, found) for one in value)  # type: ignore[attr-defined]
-        return node.field is Field.STAYS
+        return node.field is Field.STAYS and not (kind is int and abs(value) >= _LONG)  # type: ignore[arg-type]
 
     def _text(self, text: str, node: Node, found: list[tuple[str, Node]]) -> bool:
         field = node.field

@@ -6,6 +6,7 @@ identifier is known already in a free text that comes before the message that gi
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ocppscope.redaction.blanks import faceless
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ocppscope.model import Connection, Event, Kind, Version
     from ocppscope.redaction.leaks import Leak
     from ocppscope.redaction.policy import Policy
+
+SHARED = "values with the pseudonym of another, since there are no more of their shape"
+"""Not a kind of value, but what the reader of the tally has to know: these cannot be told apart any more."""
 
 
 class Redactor:
@@ -51,7 +55,10 @@ class Redactor:
         if b"\0" in text[:64]:
             return _blind(text)
         said = text.decode("utf-8", "surrogateescape")
-        return self._payloads.message(said, version, kind, action).encode("utf-8", "surrogateescape")
+        shown = self._payloads.message(said, version, kind, action)
+        if not _is_json(text):  # where tokens are not what they seem, parts of two may be a secret together
+            shown = self._scan.cleared(shown)
+        return shown.encode("utf-8", "surrogateescape")
 
     def request_head(self, head: bytes) -> bytes:
         """A request as on the wire, with what follows its head."""
@@ -93,11 +100,21 @@ class Redactor:
 
     def tally(self) -> dict[str, int]:
         """Kind of value → how many were redacted, the most frequent first."""
-        return {str(kind): count for kind, count in self._values.tally.most_common() if count}
+        shared = self._values.pseudonyms.shared
+        found = {str(kind): count for kind, count in self._values.tally.most_common() if count}
+        return found | ({SHARED: shared} if shared else {})
 
     def leaks(self, text: str) -> list[Leak]:
         """What a finished text still holds of what was redacted, or looks like a secret."""
         return self._scan.leaks(text)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _blind(data: bytes) -> bytes:

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
+from ocppscope.redaction.detectors import hits
 from ocppscope.redaction.fields import Field
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ocppscope.redaction.values import Values
 
 MAX_URL_CHARS = 8192
-"""Characters of a URL that are kept."""
+"""Characters of a host, and of what follows it in a URL, that are kept; `***` stands for what is beyond."""
 
 _URL = re.compile(r"(?s)([A-Za-z][A-Za-z0-9+.-]{0,31}:)//([^/?#\\]*)(.*)")
 _PORT = re.compile(r"(?s)(.*?)(:[0-9]{0,5})?")
@@ -49,12 +50,15 @@ class Urls:
 
     def redacted(self, text: str) -> str:
         """A URL: `ftp://***:***@xkqwp.com:21/kdhwlq/a81kq.zip`."""
-        scheme, authority, rest = _URL.fullmatch(text[:MAX_URL_CHARS]).groups()  # type: ignore[union-attr]
+        scheme, authority, rest = _URL.fullmatch(text).groups()  # type: ignore[union-attr]
         userinfo, at, host = authority.rpartition("@")
         user, colon, password = userinfo.partition(":")
         said = ("***"[: len(user)] + colon + "***"[: len(password)] + at) if at else ""
         self._remember(user, password)
-        return f"{scheme}//{said}{self.authority(host)}{self.path(rest)}"
+        return f"{scheme}//{said}{self._host(host)}{self.path(rest)}"
+
+    def _host(self, text: str) -> str:
+        return self.authority(text[:MAX_URL_CHARS]) + "***" * (len(text) > MAX_URL_CHARS)
 
     def _remember(self, user: str, password: str) -> None:
         for one in (user, password):
@@ -76,6 +80,8 @@ class Urls:
 
         Of a target the last part is the `station`, and the others stay where they are words of the trade.
         """
+        if len(text) > MAX_URL_CHARS and not station:  # whose last part is not to be lost
+            return self.path(text[:MAX_URL_CHARS]) + "***"
         path, query, fragment = _TAIL.fullmatch(text).groups()  # type: ignore[union-attr]
         parts = re.split(r"([/\\])", path)
         last = next((at for at in range(len(parts) - 1, -1, -1) if parts[at] not in ("", "/", "\\")), -1)
@@ -101,6 +107,12 @@ class Urls:
     def _part(self, part: str, *, target: bool) -> str:
         if not part or _PLAIN_PARTS.fullmatch(part):
             return part
+        userinfo, at, host = part.rpartition("@")
+        if at:  # a URL in the path of another
+            self._remember(*userinfo.partition(":")[::2])
+            return f"***@{self._part(host, target=target)}"
+        if any(hit.end - hit.start < len(part) for hit in hits(part)):
+            return "***"
         if target and not _TOKENISH.fullmatch(part):
             return self._values.free.known_replaced(part)
         extension = None if target else _EXTENSION.search(part)

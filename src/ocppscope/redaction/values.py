@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from ocppscope.redaction.addresses import Addresses, as_address, shown_address
 from ocppscope.redaction.blanks import blanked, blanked_key, faceless, fitted, is_blank
+from ocppscope.redaction.detectors import LONG_NUMBER, hits
 from ocppscope.redaction.fields import Field, by_words, is_hex_key
 from ocppscope.redaction.freetext import FreeText
-from ocppscope.redaction.instants import shifted
+from ocppscope.redaction.instants import DATE_TIME, shifted
 from ocppscope.redaction.known import Known
 from ocppscope.redaction.pseudonyms import Pseudonyms
 from ocppscope.redaction.urls import Urls, is_url
@@ -100,8 +101,10 @@ class Values:
         if field in _BLANKED or field in _PSEUDONYMS or field is Field.PLACE:
             self.tally[field] += text != "0"
             return "0.0" if "." in text else "0"
-        if len(text) < 6 or field is Field.STAYS:
+        if len(text) < 6:
             return text
+        if field is Field.STAYS:
+            return "0" if len(text) >= LONG_NUMBER and hits(text) else text
         return text if self.free.scrubbed(text) == text else "0"
 
     def secret(self, text: str, field: Field, limit: int | None = None, name: str = "") -> str:
@@ -125,7 +128,8 @@ class Values:
         shown = self.pseudonyms.of(text)
         if shown != text:
             self.tally[field] += 1
-            self.known.learn(text, shown, field, cased=True, sure=sure)
+            if not DATE_TIME.fullmatch(text):  # which stands where it has nothing to do with this
+                self.known.learn(text, shown, field, cased=True, sure=sure)
         return shown
 
     def equipment(self, text: str) -> str:
@@ -162,6 +166,9 @@ class Values:
             return text
         if as_address(text) is not None:
             return self.address(text)
+        if any(hit.end - hit.start < len(text) for hit in hits(text)):
+            self.tally[Field.NETWORK] += 1
+            return "***"  # 10.20.30.40.nip.io: its pseudonym would look like an address, too
         shown = self.addresses.name(text)
         if shown != text:
             self.tally[Field.NETWORK] += 1
