@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BENCH ?=
 BENCH_OPTIONS ?=
+SOAK ?=
 PYTHONS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ READERS := tests/export/readers/node_modules
 DEMO := captures/remote_start_stop.pcap
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs bench bench-full constraints packages audit fuzz clean
+.PHONY: help demo test lint format docs bench bench-full soak constraints packages audit fuzz clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ bench: $(VENV)/.runtime $(MITM)/.done ## compare with tshark and mitmdump, some 
 
 bench-full: $(VENV)/.runtime $(MITM)/.done ## every size and variant up to 1M messages, and the proxy
 	$(BIN)/python -m bench.run --full $(BENCH_OPTIONS)
+
+soak: $(VENV)/.runtime ## an hour's messages of 1,000 stations through the proxy; SOAK="--show screens --churn 20"
+	$(BIN)/python -m bench.soak $(SOAK)
 
 constraints: | $(VENV)/.pip ## pin anew the versions with which CI runs; then make test
 	$(PIP) install --dry-run --ignore-installed --report build-report.json '.[parquet]' \

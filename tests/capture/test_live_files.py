@@ -28,12 +28,14 @@ class Told:
         self.files: list[str] = []
         self.troubles: list[str] = []
         self.now = NOON
+        self.set = 0.0  # by so much the clock was set
 
     def record(self, out: object, **wishes: object) -> LiveFiles:
         request = LiveRequest("eth0", str(out), **wishes)
         return LiveFiles(
-            request, HEADER, opened=self.files.append, trouble=self.troubles.append, clock=lambda: self.now
-        )
+            request, HEADER, opened=self.files.append, trouble=self.troubles.append,
+            clock=lambda: self.now + self.set, steady=lambda: self.now,
+        )  # fmt: skip
 
     @property
     def contents(self) -> list[bytes]:
@@ -90,6 +92,20 @@ def test_rotation_by_time(tmp_path):
     files.close()
     assert told.contents == [b"HEADER0,59,", b"HEADER60,61,", b"HEADER200,"]
     assert told.files[1].endswith("out_00002_20261122120100.pcapng")
+
+
+@pytest.mark.parametrize("step", [-86_400, 86_400])
+def test_rotation_by_time_when_the_clock_is_set(tmp_path, step):
+    """A file lasts as long as it was asked for; its name says what the clock says."""
+    told = Told()
+    files = told.record(tmp_path / "out.pcapng", rotate_seconds=60)
+    told.set = step
+    for seconds in (0, 59, 60, 61):
+        told.now = NOON + seconds
+        files.write([b"%d," % seconds], 1)
+    files.close()
+    assert told.contents == [b"HEADER0,59,", b"HEADER60,61,"]
+    assert told.files[1].endswith(f"out_00002_202611{22 + step // 86_400}120100.pcapng")
 
 
 def test_the_ring_keeps_the_latest(tmp_path):

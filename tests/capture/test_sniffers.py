@@ -219,6 +219,9 @@ def counted(recorder: Sniffer) -> int:
 def test_records_while_it_is_read(sniffer, out):
     recorder = Sniffer(LiveRequest(FAR, out, bpf="udp port 9"), sniffer=sniffer)
     recorder.start()
+    sniffing = recorder._process
+    recorder.start()
+    assert recorder._process is sniffing, "the screens start what is started already"
     assert recorder.files() == (out,)
     assert recorder.running
     assert packets_in(out) == 0, "it can be opened before there is a packet"
@@ -328,10 +331,14 @@ def test_an_interface_that_goes_down_and_comes_up(pair, out):
     ip("link", "set", FAR, "down")
     until(lambda: any("went down" in one for one in recorder.troubles()))
     ip("link", "set", FAR, "up")
-    send([frame(1)])
-    until(lambda: any("up again" in one for one in recorder.troubles()))
+
+    def is_heard() -> bool:
+        send([frame(1)])  # the first ones may be lost on a link that is not quite up
+        return any("up again" in one for one in recorder.troubles())
+
+    until(is_heard)
     recorder.stop()
-    assert packets_in(out) == 1
+    assert packets_in(out) >= 1
 
 
 @pytest.mark.netns

@@ -281,9 +281,9 @@ def test_the_relay_ends_when_nobody_is_left_to_steer_it(tmp_path: Path):
     assert talk.over == ["FIN", "FIN"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals(tmp_path: Path, number: int):
-    """SIGTERM ends it in order; Ctrl-C is for who steers."""
+    """SIGTERM ends it in order; what a terminal sends is for who steers."""
     with Upstream() as upstream, Channel(as_line(config(tmp_path, upstream.address.port))) as channel:
         port = channel.port()
         channel.process.send_signal(number)

@@ -49,7 +49,12 @@ class Made:
         self.turned: list[str] = []
         self.first = str(directory / "field.pcapng")
         self.spool = Spool(
-            self.first, HEADER, rotation=Rotation(**rotation), rotated=self.turned.append, clock=self.clock
+            self.first,
+            HEADER,
+            rotation=Rotation(**rotation),
+            rotated=self.turned.append,
+            clock=self.clock,
+            steady=self.clock,
         )
         self.first = self.spool.path
 
@@ -141,7 +146,7 @@ def test_after_a_failure_the_disk_has_its_rest(tmp_path: Path):
 
 def test_a_slow_disk_is_noticed(tmp_path: Path):
     made = Made(tmp_path)
-    made.spool._clock = iter((0, SLOW_NS + 1, 2 * SLOW_NS, 2 * SLOW_NS)).__next__
+    made.spool._steady = iter((0, SLOW_NS + 1, 2 * SLOW_NS, 2 * SLOW_NS)).__next__
     made.spool.write(block(1))
     made.spool.write(block(2))
     assert made.spool.slow_writes == 1

@@ -1,5 +1,6 @@
 """The store: rows, exchanges, what is between the rows, retention, and what threads may rely on."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from ocppscope.capture.pcapfile import open_captures
 from ocppscope.engine import Engine
 from ocppscope.model import ControlFrame, ExchangeEnd, Kind, Message, Outcome, Problem, Side
 from ocppscope.store import store as store_module
-from ocppscope.store.columns import MAX_TEXT, OTHER, Blob, Chunk, Dictionary
-from ocppscope.store.places import CaptureTexts, GoneError, Place
+from ocppscope.store import verdicts
+from ocppscope.store.columns import MAX_TEXT, OTHER, SPOOL, Blob, Chunk, Dictionary
+from ocppscope.store.places import CaptureTexts, GoneError, Place, RecordedTexts
 from ocppscope.store.store import Store
+from ocppscope.store.verdicts import Verdict
 from store.support_store import START, call, closed, columns_of, connection, exchanges, opened, result
 
 CAPTURES = Path(__file__).parents[2] / "captures"
@@ -299,6 +302,31 @@ def test_evicted_texts_give_their_disk_space_back():
         assert store.text(99) == b"x" * 500
 
 
+def test_what_the_diagnosis_said_of_evicted_rows_makes_room(monkeypatch):
+    monkeypatch.setattr(verdicts, "MAX_MARKED", 24)
+    with Store(retain=8, chunk_rows=4) as store:
+        for n in range(100):
+            store.take([call(n)])
+            store.judge(0, n, Verdict("a-rule", "note", "rpc"))
+        assert store.judged.refused == 0
+        assert [row for row, _ in store.judged.rows(0, 100)] == list(range(store.first, 100))
+
+
+def test_connections_go_with_their_last_row():
+    """Those that are closed; one that is open or has a row that is kept stays."""
+    with Store(retain=8, chunk_rows=4) as store:
+        store.take([opened(0), call(0), opened(1), call(0, connection=1)])
+        for n in range(2, 40):
+            store.take([opened(n), call(0, connection=n), closed(n)])
+        assert 0 in store.connections
+        assert 1 in store.connections
+        rows = range(store.first, len(store))
+        assert set(store.connections) == {0, 1, *(store.message(row).connection for row in rows)}
+        assert store.forgotten == 40 - len(store.connections)
+        store.take([closed(0), *[call(n, connection=39) for n in range(1, 40)]])
+        assert set(store.connections) == {1, 39}
+
+
 def test_eviction_in_a_connection_with_holes():
     with Store(retain=4, chunk_rows=4) as store:
         store.take([call(3 * n) for n in range(20)])
@@ -316,6 +344,33 @@ def test_an_answer_to_an_evicted_call():
 
 
 # --- texts elsewhere -----------------------------------------------------------------------------------------------
+
+
+def test_files_of_a_recording_are_not_held(tmp_path):
+    """Neither their descriptors nor, once they are removed, their space on the disk."""
+    with Store() as store:
+        before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+        for n in range(50):
+            path = tmp_path / f"ring{n}"
+            path.write_bytes(b"text %02d" % n)
+            place = Place(store.add_source(RecordedTexts(path)), 0, 7)
+            store.append(columns_of([call(n, text=b"text %02d" % n)])._replace(places=[place]))
+        assert store.text(49) == b"text 49"
+        assert before in (0, len(os.listdir("/proc/self/fd")))
+        (tmp_path / "ring3").unlink()
+        with pytest.raises(GoneError, match="ring3 can no longer be read"):
+            store.text(3)
+        (tmp_path / "ring4").write_bytes(b"")
+        with pytest.raises(GoneError, match="shorter"):
+            store.text(4)
+
+
+def test_of_too_many_files_the_texts_are_spooled(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "NO_TEXT", 3)
+    (tmp_path / "file").write_bytes(b"text")
+    with Store() as store:
+        numbers = [store.add_source(RecordedTexts(tmp_path / "file")) for _ in range(4)]
+        assert numbers == [1, 2, SPOOL, SPOOL]
 
 
 def test_texts_that_lie_in_a_capture_are_read_again(tmp_path):
@@ -378,6 +433,16 @@ def test_so_are_those_of_open_ones(monkeypatch):
         store.take([opened(n) for n in range(40)])
         assert len(store.connections) <= 10
         assert 39 in store.connections
+
+
+def test_a_store_that_is_there_for_days_knows_fewer_and_nothing_of_others(monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_RETAINED_CONNECTIONS", 10)
+    with Store(retain=16, chunk_rows=8) as store:
+        for n in range(200):
+            store.take([opened(n), call(0, connection=n), closed(n)])
+            assert len(store.connections) <= 10
+        assert 199 in store.connections
+        assert len(store._threads._threads) <= 24
 
 
 def test_a_row_takes_at_most_120_bytes_without_its_id():

@@ -40,12 +40,15 @@ class LiveFiles:
         opened: Callable[[str], None],
         trouble: Callable[[str], None],
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` names files, `steady` says how long something lasts, also when the clock is set."""
         self.header = header
         self.unwritten = 0
         """Packets that could not be written."""
         self._request = request
         self._tell, self._trouble, self._clock = opened, trouble, clock
+        self._steady = steady
         self._number = 0
         self._kept: deque[str] = deque()
         self._rest = b""
@@ -127,7 +130,7 @@ class LiveFiles:
     # --- rotation ---------------------------------------------------------------------------------------------------
 
     def _is_full(self) -> bool:
-        now, wanted = self._clock(), self._request
+        now, wanted = self._steady(), self._request
         if now < self._not_before:
             return False
         too_large = wanted.rotate_bytes and not self._is_new and self._size >= wanted.rotate_bytes
@@ -140,7 +143,7 @@ class LiveFiles:
         try:
             self._file = self._open()
         except OSError as error:
-            self._not_before = self._clock() + RETRY_SECONDS
+            self._not_before = self._steady() + RETRY_SECONDS
             self._trouble(f"No further file can be made ({error.strerror or error}); {self._kept[-1]} goes on.")
             return
         os.close(before)
@@ -149,8 +152,9 @@ class LiveFiles:
 
     def _open(self) -> int:
         """Makes the next file, with its header. Raises OSError, and then there is no such file."""
-        now = self._clock()
-        path = file_name(self._request.out, self._number + 1, now) if self._request.rotates else self._request.out
+        path = self._request.out
+        if self._request.rotates:
+            path = file_name(path, self._number + 1, self._clock())
         # a file or link of that name goes: it might lead elsewhere, or be open to others
         with suppress(FileNotFoundError):
             os.unlink(path)
@@ -163,7 +167,7 @@ class LiveFiles:
             os.unlink(path)
             raise
         self._number += 1
-        self._size, self._begun, self._is_new = len(self.header), now, True
+        self._size, self._begun, self._is_new = len(self.header), self._steady(), True
         self._kept.append(path)
         self._tell(path)
         return file

@@ -31,7 +31,7 @@ MAX_SAID_BYTES = 16 << 10
 """What is kept of what it says on stderr."""
 LEAVING_SECONDS = 3.0
 _PR_SET_PDEATHSIG = 1
-DUMPCAP_SECONDS = 0.3
+DUMPCAP_SECONDS = 0.5
 """What dumpcap has not passed on when it is told to leave, it throws away: it is told so much later."""
 
 _COUNTS = re.compile(r"(\d+) packets? (captured|received by filter|dropped by kernel|dropped by interface)")

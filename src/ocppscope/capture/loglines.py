@@ -63,16 +63,20 @@ class Lines:
 
     def _cut(self, text: str) -> list[str]:
         *lines, rest = text.split("\n")
-        if lines and self._held:
-            lines[0] = "".join([*self._held, lines[0]])
+        if lines and self._size:
+            self._hold(lines[0])
+            lines[0] = "".join(self._held)
             self._held, self._size, self._is_overlong = [], 0, False
+        if len(text) > self._max:
+            self.overlong += sum(len(line) > self._max for line in lines)
+            lines = [line[: self._max] for line in lines]
         if rest:
             self._hold(rest)
         return lines
 
     def _hold(self, piece: str) -> None:
         room = self._max - self._size
-        if room > 0:
+        if room > 0 and piece:
             self._held.append(piece[:room])
             self._size += len(self._held[-1])
         if len(piece) > room and not self._is_overlong:

@@ -39,7 +39,7 @@ BLOCK = 4096
 MAX_SNIFFED = 1 << 22
 """Characters in which a first message must come."""
 MAX_AT_ONCE = 64
-"""Logs that may be open at a time; more that begin before these end are read after them."""
+"""Logs that may be open at a time; more that begin before these end are read after them, which is said."""
 
 
 class LogReader(Closing):
@@ -74,13 +74,21 @@ class LogReader(Closing):
             log.base = number * (1 << 32)
             log.stdin = stdin
         self._growth = growth
+        self._late = 0  # logs that could not be read in order of time
         if opened is not None:
             self._logs[0].take(opened)
 
     @property
     def notices(self) -> list[str]:
         """Sentences for the user."""
-        return [sentence for log in self._logs for sentence in log.notices()]
+        said = [sentence for log in self._logs for sentence in log.notices()]
+        if self._late:
+            are = "1 is" if self._late == 1 else f"{self._late:,} are"
+            said.append(
+                f"More than {MAX_AT_ONCE} logs go on at the same time; {are} read after others, "
+                "and what they hold is not in order of time."
+            )
+        return said
 
     @property
     def progress(self) -> tuple[int, int | None]:
@@ -114,15 +122,18 @@ class LogReader(Closing):
         heap: list[tuple[int, int, Entry, Iterator[Entry]]] = []
         entries: list[Entry] = []
         growing = waiting[-1]
+        now = 0  # the latest time that was given out
         while heap or waiting:
             while waiting and len(heap) < MAX_AT_ONCE and (not heap or (waiting[0].first_ns or 0) <= heap[0][0]):
                 log = waiting.pop(0)
+                self._late += (log.first_ns or 0) < now
                 source = log.entries(self._growth if log is growing else None)
                 _push(heap, log.base, source)
             if not heap:
                 continue
             time_ns, base, entry, source = heapq.heappop(heap)
             entries.append(entry)
+            now = max(now, entry.time_ns)
             _push(heap, base, source, time_ns)
             if len(entries) >= BLOCK or (self._growth is not None and not waiting):
                 yield block_of(entries)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ocppscope.capture.dialects.detect import OWN_JSONL, OWN_TEXT, TRACE
 from ocppscope.model import Side
+from ocppscope.plural import counted
 
 if TYPE_CHECKING:
     from ocppscope.capture.dialects.context import Context
@@ -35,8 +36,7 @@ def _lines(count: int) -> str:
 
 def _holdings(name: str, choice: Choice, context: Context, *, is_told: bool) -> str:
     tally = context.tally
-    lines = "1 line" if tally.lines == 1 else f"{tally.lines:,} lines"
-    parts = [f"{tally.messages:,} message{'' if tally.messages == 1 else 's'}"]
+    lines, parts = counted(tally.lines, "line"), [counted(tally.messages, "message")]
     if tally.cut:
         parts[-1] += f" ({tally.cut:,} cut)"
     if tally.named:
@@ -80,7 +80,7 @@ def _of_sides(name: str, context: Context) -> list[str]:
             said.append(f"{name}: written by the {writer}, as the direction of {sides.evidence} tells.")
     if tally.unsided:
         said.append(
-            f"{name}: of {tally.unsided:,} message{'' if tally.unsided == 1 else 's'} nothing tells who sent "
+            f"{name}: of {counted(tally.unsided, 'message')} nothing tells who sent "
             f"{'it' if tally.unsided == 1 else 'them'}; the station is taken for the sender."
         )
     return said

@@ -17,7 +17,7 @@ class Recorder(Protocol):
         """What is recorded, in a few words."""
 
     def start(self) -> None:
-        """Begins; when it returns the first file is there and has its headers. Raises OcppscopeError."""
+        """Begins, once; when it returns the first file is there and has its headers. Raises OcppscopeError."""
 
     def files(self) -> tuple[str, ...]:
         """The files so far, oldest first; only the last one grows, and only while `running`."""

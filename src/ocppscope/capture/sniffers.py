@@ -97,7 +97,9 @@ class Sniffer:
         return self._request.temporary
 
     def start(self) -> None:
-        """Begins; when it returns the first file is there and has its headers. Raises OcppscopeError."""
+        """Begins, once; when it returns the first file is there and has its headers. Raises OcppscopeError."""
+        if self._process is not None:
+            return
         if not self._request.out:
             self._make_room()
         try:

@@ -66,7 +66,8 @@ MAX_HEAD = 400
 MAX_WORDS = 8192
 """Characters of a line's words, where they are no message."""
 MAX_ENTRY = 1 << 25
-"""Characters of a line and what stands below it."""
+"""Characters of a line and what stands below it; each line there counts for LINE_COST more."""
+LINE_COST = 64
 MAX_HEADERS = 256
 """Lines below the first one of an HTTP head."""
 MAX_STATIONS = 4096
@@ -232,22 +233,26 @@ class _TextLog:
             self._refused()
 
     def _line(self, number: int, line: str) -> Iterator[Entry]:
-        self._size += len(line)
-        if self._size > MAX_ENTRY:
-            raise _UnreadableError(f"it and what it belongs to have more than {MAX_ENTRY:,} characters")
         if not line.strip() or line.startswith("#"):
             return
         if line[0] in " \t":
             if self._head is None:
                 raise _UnreadableError("it is indented and belongs to no line above")
+            self._grow(len(line) + LINE_COST)
             self._below.append(line.strip(" \t"))
             return
         yield from self._finish()
-        self._size = len(line)
+        self._size = 0
+        self._grow(len(line))
         if line.startswith("-- "):
             self._date(line)
         else:
             self._head = self._read_head(number, line)
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > MAX_ENTRY:
+            raise _UnreadableError(f"it and what it belongs to have more than {MAX_ENTRY:,} characters")
 
     def _finish(self) -> Iterator[Entry]:
         """The entries of the line whose end was reached."""

@@ -38,9 +38,9 @@ STALL_SECONDS = 60.0
 """How long it may neither take a packet nor say anything."""
 LEAVING_SECONDS = 5.0
 MAX_SAID_BYTES = 16 << 10
-"""What is kept of what it says on stderr."""
+"""What is kept of what it says on stderr; the latest."""
 MAX_KEY_LOG_BYTES = 64 << 20
-"""Bytes of a key log that it is given; further ones are not."""
+"""Bytes of a key log that it is given; a larger one is refused."""
 KEYS_AT_ONCE = 1 << 20
 """Bytes of a key log in one Decryption Secrets Block."""
 
@@ -90,11 +90,15 @@ def read_key_log(path: str) -> bytes:
     """The lines of a key log. Raises UsageError and AccessError."""
     try:
         with open(path, "rb") as file:
-            return file.read(MAX_KEY_LOG_BYTES)
+            text = file.read(MAX_KEY_LOG_BYTES + 1)
     except PermissionError:
         raise AccessError(f"{path} may not be read.", "Ask for read permission: it holds keys.") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Name a file with keys.") from None
+    if len(text) > MAX_KEY_LOG_BYTES:
+        what = f"{path} is larger than {MAX_KEY_LOG_BYTES:,} bytes: tshark is not given so much."
+        raise UsageError(what, "Name a file with the keys of this capture; our own engine takes larger ones.")
+    return text
 
 
 class Reading(Closing):
@@ -191,7 +195,8 @@ class Reading(Closing):
     def _listen(self, errors: IO[bytes]) -> None:
         with suppress(OSError, ValueError):
             while data := errors.read(4096):
-                self._said += data[: MAX_SAID_BYTES - len(self._said)]
+                self._said += data
+                del self._said[:-MAX_SAID_BYTES]
 
     def close(self) -> None:
         """Ends it at once, and gives back what is held."""

@@ -182,7 +182,7 @@ def usual_answer_headers(key: str) -> list[str]:
 
 def request_of(upgrade: Upgrade, station: str, key: str) -> bytes:
     """The request head."""
-    path = _CONTROL.sub("", upgrade.path) or f"/ocpp/{quote(station, safe='')}"
+    path = _CONTROL.sub("", upgrade.path) or f"/ocpp/{quote(station, safe='', errors='surrogatepass')}"
     lines = [f"GET {path} HTTP/1.1", *usual_request_headers(key)]
     offered = ((upgrade.protocol,) if upgrade.protocol else ()) if upgrade.offered is None else upgrade.offered
     if offered:

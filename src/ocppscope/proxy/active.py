@@ -46,6 +46,7 @@ class ActiveSession:
         self._opening: Opening | None = Opening(host)
         self._talk: Talk | None = None
         self._ended = [False, False]  # by side: it sends nothing more
+        self._finished = [False, False]  # by side: it was told that nothing more comes
         self._over = False  # we ended it: what still comes is ignored
         self._reset_ns: int | None = None
         self._told: list[Tiding] = []
@@ -76,6 +77,7 @@ class ActiveSession:
             commands += self._said(self._talk, time_ns)
         if how == "RST" or all(self._ended):
             self._finish()
+        self._finished[side.other] = True
         return [*commands, Reset(side.other) if how == "RST" else Finish(side.other)]
 
     @property
@@ -112,7 +114,8 @@ class ActiveSession:
         return commands
 
     def _said(self, talk: Talk, time_ns: int) -> list[Command]:
-        commands, talk.out = talk.out, []
+        commands = [one for one in talk.out if not (isinstance(one, Send) and self._finished[one.side])]
+        talk.out = []
         if talk.stop is not None:
             commands += self._stop(talk.stop, time_ns)
         return commands

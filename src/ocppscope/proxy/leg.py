@@ -27,7 +27,9 @@ READ_BYTES = 64 << 10
 MAX_WAITING_BYTES = 64 << 10
 """Bytes that wait to be sent to a side before reading from the other one stops; one reading more may come."""
 MAX_EVIDENCE_BYTES = 64 << 10
-"""Bytes of a TLS handshake that are kept, a side, to be recorded if it fails."""
+"""Bytes of a TLS handshake that are kept, of both directions of a side, to be recorded if it fails."""
+PIECE_BYTES = 4 << 10
+"""Smaller pieces of them are put together, up to this: there may be one for each byte."""
 MAX_LINGER = 5.0
 """Seconds that a reset waits for what was sent before it."""
 LINGER_STEP = 0.005
@@ -70,11 +72,13 @@ class Leg(asyncio.BufferedProtocol):
     """See the module. `evidence` is what went over the wire in a TLS handshake that is not over: (sent, bytes)."""
 
     __slots__ = (
+        "_evidence_bytes",
         "_holds",
         "_is_reading",
         "_make_tls",
         "_secured",
         "evidence",
+        "is_evidence_cut",
         "is_gone",
         "is_over",
         "is_undecided",
@@ -103,7 +107,9 @@ class Leg(asyncio.BufferedProtocol):
         self.transport = cast("asyncio.Transport", None)
         self.local = self.remote = Endpoint("0.0.0.0", 0)
         self.read_ended = self.write_ended = self.is_over = self.is_gone = False
-        self.evidence: list[tuple[bool, bytes]] = []
+        self.evidence: list[tuple[bool, bytearray]] = []
+        self._evidence_bytes = 0
+        self.is_evidence_cut = False
         self._holds: set[str] = set()
         self._is_reading = True
         self._secured = False
@@ -234,7 +240,7 @@ class Leg(asyncio.BufferedProtocol):
             return
         if result.done and not self._secured:
             self._secured = True
-            self.evidence = []
+            self.evidence, self.is_evidence_cut = [], False
             self.owner.secured(self)
         if result.plaintext:
             self.owner.received(self.side, result.plaintext)
@@ -242,10 +248,16 @@ class Leg(asyncio.BufferedProtocol):
             self._end("FIN")
 
     def _keep(self, data: bytes, *, sent: bool) -> None:
-        if self.tls is not None and not self._secured:
-            room = MAX_EVIDENCE_BYTES - sum(len(piece) for _, piece in self.evidence)
-            if room > 0:
-                self.evidence.append((sent, data[:room]))
+        if self.tls is None or self._secured:
+            return
+        kept = data[: MAX_EVIDENCE_BYTES - self._evidence_bytes]
+        self._evidence_bytes += len(kept)
+        self.is_evidence_cut = self.is_evidence_cut or len(kept) < len(data)
+        last = self.evidence[-1] if self.evidence else None
+        if last is not None and last[0] is sent and len(last[1]) + len(kept) <= PIECE_BYTES:
+            last[1].extend(kept)
+        elif kept:
+            self.evidence.append((sent, bytearray(kept)))
 
     def _fail(self, failure: TlsFailure) -> None:
         self.read_ended = True

@@ -62,7 +62,10 @@ class House(Protocol):
         """Both sockets are closed."""
 
     def clock(self) -> int:
-        """Now, in nanoseconds."""
+        """The time of day, in nanoseconds: what is recorded."""
+
+    def steady(self) -> int:
+        """Nanoseconds that only count up, whatever is done to the clock of the machine: how long something waits."""
 
     def after(self, pairing: Pairing) -> None:
         """Its session has taken a step."""
@@ -79,7 +82,7 @@ class Pairing:
         self.link = Link(number, "?", "", "")
         self.legs: list[Leg | None] = [None, None]
         self.session: Session | None = None
-        self.accepted_ns = house.clock()
+        self.accepted_ns, self.accepted_steady_ns = house.clock(), house.steady()
         self._make = make_session
         self._tape: Tape | None = None
         self._early: list[tuple[Side, bytes | str]] = []
@@ -120,7 +123,7 @@ class Pairing:
         now = self.house.clock()
         self._tape.received(side, data, now)
         self.house.passed(len(data))
-        self.carry_out(self.session.received(side, data, now), now)
+        self.carry_out(self.session.received(side, data, self.house.steady()), now)
         if self._peeked[side] is not None:
             self._peek(side, data)
 
@@ -134,7 +137,7 @@ class Pairing:
             return
         now = self.house.clock()
         self._tape.ended(side, how, now)
-        self.carry_out(self.session.ended(side, how, now), now)
+        self.carry_out(self.session.ended(side, how, self.house.steady()), now)
 
     def _is_hopeless(self, how: str) -> bool:
         """Whether an end that comes so early cannot be passed on: nobody to pass it to, or TLS still to be agreed."""
@@ -220,7 +223,7 @@ class Pairing:
     # --- what is to be done -----------------------------------------------------------------------------------------
 
     def carry_out(self, commands: Iterable[Command], now: int) -> None:
-        """Does what the session wants, in order."""
+        """Does what the session wants, in order; it is recorded at this time of day."""
         assert self._tape is not None
         for command in commands:
             leg = self.legs[command.side]
@@ -245,23 +248,22 @@ class Pairing:
             elif isinstance(command, Resume):
                 leg.release(_SESSION)
         self.house.after(self)
-        self._arm(now)
+        self._arm()
 
-    def _arm(self, now: int) -> None:
+    def _arm(self) -> None:
         assert self.session is not None
         deadline = self.session.deadline
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            after = max(deadline - now, 0) / 1e9
+            after = max(deadline - self.house.steady(), 0) / 1e9
             self._timer = asyncio.get_running_loop().call_later(after, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
         if self.session is not None and not all(leg is None or leg.is_gone for leg in self.legs):
-            now = self.house.clock()
-            self.carry_out(self.session.wake(now), now)
+            self.carry_out(self.session.wake(self.house.steady()), self.house.clock())
 
     def cut(self, how: str, text: str) -> None:
         """Ends it on both sides, on request."""

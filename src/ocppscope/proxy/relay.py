@@ -22,6 +22,7 @@ from ocppscope.control import MAX_LINE_BYTES, Failed, Rotated, Said, State, line
 from ocppscope.errors import OcppscopeError
 from ocppscope.proxy.config import Config
 from ocppscope.proxy.server import Server
+from ocppscope.signals import endings, leave_to_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ MAX_UNREAD_BYTES = 4 << 20
 """Tidings that nobody reads; of more, those that can be spared are dropped, so that nobody can hold the relay up."""
 
 MAX_COMPLAINTS = 20
-"""Kinds of trouble that are told."""
+"""Kinds of trouble that are told; that there are more is the last sentence."""
 
 read_config = msgspec.json.Decoder(Config).decode
 
@@ -55,12 +56,17 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
+        seen = len(self._waiting)
         self._waiting += data
-        while (end := self._waiting.find(b"\n")) >= 0:
+        while (end := self._waiting.find(b"\n", seen)) >= 0:
             text = bytes(self._waiting[:end])
             del self._waiting[: end + 1]
+            seen = 0
             self._line(text)
-        if len(self._waiting) > MAX_LINE_BYTES:
+        if len(self._waiting) > MAX_LINE_BYTES and self._transport is not None:
+            self._transport.pause_reading()
+            self._waiting.clear()
+            self.tell(Said(f"An order is longer than {MAX_LINE_BYTES:,} bytes: the proxy ends."))
             self._end()
 
     def eof_received(self) -> bool:
@@ -112,6 +118,8 @@ def complain_to(tell: Callable[[Tiding], None]) -> None:
         if what not in said and len(said) < MAX_COMPLAINTS:
             said.add(what)
             tell(Said(f"The proxy had trouble: {what[:500]}."))
+            if len(said) == MAX_COMPLAINTS:
+                tell(Said("Trouble of further kinds is not told."))
 
     said: set[str] = set()
     asyncio.get_running_loop().set_exception_handler(complain)
@@ -135,7 +143,7 @@ async def relay(sock: socket.socket) -> None:
 
 
 def serve(config: Config, stream: TextIO | None) -> None:
-    """Relays in this process until SIGINT or SIGTERM, and says on `stream` what there is to say.
+    """Relays in this process until a signal ends it, and says on `stream` what there is to say.
 
     Raises OcppscopeError.
     """
@@ -153,7 +161,7 @@ def serve(config: Config, stream: TextIO | None) -> None:
     async def run() -> None:
         complain_to(tell)
         server = Server(config, tell)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in endings():
             asyncio.get_running_loop().add_signal_handler(number, server.stop)
         await server.run()
 
@@ -163,7 +171,7 @@ def serve(config: Config, stream: TextIO | None) -> None:
 
 def main(number: int) -> None:
     """Runs in a process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()
     gc.freeze()
     with suppress(BrokenPipeError, ConnectionResetError):
         asyncio.run(relay(socket.socket(fileno=number)))

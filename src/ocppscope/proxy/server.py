@@ -13,16 +13,19 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from ocppscope.acts import Act
 from ocppscope.capture import pcapngout
 from ocppscope.control import Cut, Held, Released, Rotated, Said, State, Stop
 from ocppscope.errors import OcppscopeError
 from ocppscope.model import Side
 from ocppscope.proxy.config import LEGS, REDIRECT, REVERSE, SESSION, Address, Config
-from ocppscope.proxy.leg import Leg
+from ocppscope.proxy.leg import MAX_EVIDENCE_BYTES, Leg
 from ocppscope.proxy.outbox import Outbox
 from ocppscope.proxy.pairing import Pairing
 from ocppscope.proxy.recording import Recorder, Tape
+from ocppscope.proxy.repeated import Repeated
 from ocppscope.proxy.sessions import Sessions
 from ocppscope.proxy.spool import Rotation, Spool
 from ocppscope.proxy.ways import ConnectError, way_of
@@ -66,6 +69,7 @@ class Server:
         self._trouble = self._unexpectedly = ""
         self._room = MAX_CONNECTIONS
         self._sessions = Sessions(config, self.tell)
+        self._repeated = Repeated(lambda sentence: self.tell(Said(sentence)), self.steady)
         self._contexts = self._station_contexts()
         self._csms_context = self._upstream_context()
         wanted = config.recording
@@ -128,6 +132,7 @@ class Server:
             await self._farewell()
             self._outbox.flush()
             self._tell_state()
+            self._repeated.end()
             self._spool.close()
 
     def stop(self) -> None:
@@ -153,7 +158,7 @@ class Server:
         """An order from whoever steers."""
         if isinstance(order, Stop):
             self.stop()
-        elif not self._sessions.obey(order, self.clock()) and isinstance(order, Cut):
+        elif not self._sessions.obey(order, self.steady()) and isinstance(order, Cut):
             pairing = self._pairings.get(order.connection)
             if pairing is None:
                 self.tell(Said(f"There is no connection {order.connection} any more."))
@@ -191,7 +196,7 @@ class Server:
         except ConnectError as error:
             act = Act("refused", error.text)
             self._recorder.refused(station.remote, error.server or station.local, self.clock(), act)
-            self.tell(Said(f"{station.remote}: the CSMS cannot be reached: {error.text}."))
+            self._repeated.say(f"the CSMS cannot be reached: {error.text}.", str(station.remote))
             pairing.give_up()
             return
         csms = pairing.legs[Side.CSMS]
@@ -248,10 +253,13 @@ class Server:
         station = pairing.legs[Side.STATION]
         assert station is not None
         client, server = (leg.remote, leg.local) if leg.side is Side.STATION else (station.remote, leg.remote)
-        evidence = [(sent is (leg.side is Side.CSMS), data) for sent, data in leg.evidence]
-        act = Act("tls-failed", f"{leg.side.label}: {failure.code}: {failure.text}")
+        evidence = [(sent is (leg.side is Side.CSMS), bytes(data)) for sent, data in leg.evidence]
+        cut = f" Of the handshake {MAX_EVIDENCE_BYTES:,} bytes are recorded, and no more." * leg.is_evidence_cut
+        act = Act("tls-failed", f"{leg.side.label}: {failure.code}: {failure.text}{cut}")
         self._recorder.tls_failed(client, server, evidence, self.clock(), act)
-        self.tell(Said(f"{station.remote}: TLS with the {_NAMES[leg.side]} failed: {failure.text} {failure.hint}"))
+        self._repeated.say(
+            f"TLS with the {_NAMES[leg.side]} failed: {failure.text} {failure.hint}", str(station.remote)
+        )
 
     def send(self, leg: Leg, data: bytes) -> None:
         """See `pairing.House`."""
@@ -263,12 +271,16 @@ class Server:
 
     def over(self, pairing: Pairing) -> None:
         """See `pairing.House`."""
-        self._sessions.over(pairing, self.clock())
+        self._sessions.over(pairing, self.steady())
         self._pairings.pop(pairing.link.number, None)
 
     def clock(self) -> int:
         """See `pairing.House`."""
         return time.time_ns()
+
+    def steady(self) -> int:
+        """See `pairing.House`. The same count as that of asyncio's timers."""
+        return time.monotonic_ns()
 
     def passed(self, count: int) -> None:
         """See `pairing.House`."""
@@ -281,12 +293,13 @@ class Server:
 
     def let_go(self) -> None:
         """Nobody steers any more."""
-        self._sessions.let_go(self.clock())
+        self._sessions.let_go(self.steady())
 
     def tell(self, tiding: Tiding) -> None:
         """To whoever steers."""
         if isinstance(tiding, Held):
             self._held.add(tiding.held)
+            tiding = _by_day(tiding, self.clock() - self.steady())
         elif isinstance(tiding, Released):
             self._held.discard(tiding.held)
         self._tell(tiding)
@@ -316,6 +329,7 @@ class Server:
 
     def _tell_trouble(self) -> None:
         spool = self._spool
+        self._repeated.look()
         if spool.trouble and spool.trouble != self._trouble:
             self.tell(Said(spool.trouble))
         self._trouble = spool.trouble
@@ -353,6 +367,12 @@ class Server:
                 self.config.tls, stations=self._contexts is not None, csms=self._csms_context is not None
             ):
                 self.tell(Said(sentence))
+
+
+def _by_day(held: Held, ahead_ns: int) -> Held:
+    """With times of day, for who sees it in another process."""
+    gives_up = None if held.gives_up_ns is None else held.gives_up_ns + ahead_ns
+    return replace(held, time_ns=held.time_ns + ahead_ns, expires_ns=held.expires_ns + ahead_ns, gives_up_ns=gives_up)
 
 
 _NAMES = {Side.STATION: "station", Side.CSMS: "CSMS"}

@@ -56,7 +56,7 @@ class Sessions:
 
     def make(self, pairing: Pairing) -> Session:
         """The session of a new connection."""
-        opened = pairing.accepted_ns
+        opened = pairing.accepted_steady_ns
         inner: Session
         if self._policy is not None:
             from ocppscope.proxy.active import ActiveSession  # noqa: PLC0415
@@ -135,7 +135,7 @@ class Sessions:
             return False
         pairing, active, through = entry
         commands, tidings = active.obey(order, now)
-        pairing.carry_out(through(commands), now)
+        pairing.carry_out(through(commands), pairing.house.clock())
         for tiding in tidings:
             self._tell(tiding)
         return True

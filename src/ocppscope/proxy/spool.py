@@ -49,13 +49,17 @@ class Spool:
         rotation: Rotation | None = None,
         rotated: Callable[[str], None] = lambda path: None,
         clock: Callable[[], int] = time.time_ns,
+        steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`header` begins every file. Raises UsageError where the first cannot be made."""
+        """`header` begins every file. `clock` names files, `steady` says how long something lasts.
+
+        Raises UsageError where the first cannot be made.
+        """
         self.trouble = ""
         self.lost_bytes = 0  # of blocks that could not be written
         self.slow_writes = 0
         self.total_bytes = 0
-        self._path, self._header, self._clock = path, header, clock
+        self._path, self._header, self._clock, self._steady = path, header, clock, steady
         self._rotation, self._rotated = rotation or Rotation(), rotated
         self._kept: list[str] = []
         self._number = 0
@@ -64,7 +68,7 @@ class Spool:
         self._since = self._retry = 0
         self._is_failing = self._is_removed = False
         try:
-            self._begin(clock())
+            self._begin(steady())
         except OSError as error:
             raise UsageError(*_why_not(path, error)) from error
 
@@ -88,7 +92,7 @@ class Spool:
         """Whole blocks, or none; whether they are in the file."""
         if not blocks:
             return True
-        now = self._clock()
+        now = self._steady()
         if self._is_failing and now < self._retry:
             self.lost_bytes += len(blocks)
             return False
@@ -100,7 +104,7 @@ class Spool:
             self._fail(error, len(blocks), now)
             return False
         self._is_failing = False
-        if self._clock() - now > SLOW_NS:
+        if self._steady() - now > SLOW_NS:
             self.slow_writes += 1
         return True
 
@@ -139,7 +143,7 @@ class Spool:
 
     def _begin(self, now: int) -> None:
         """The next file, with its header; of the one before nothing is changed until it is there."""
-        path = self._name(now)
+        path = self._name(self._clock())
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             if os.write(number, self._header) < len(self._header):

@@ -47,7 +47,10 @@ STOP_SECONDS = 10.0
 """How long it may take to end before it is killed."""
 MAX_SAID = 200
 MAX_ANSWERS = 50
-"""Sentences and answers that are kept, the latest."""
+"""Sentences and answers that are kept, the latest; that there were more sentences is said, too."""
+STDERR_BYTES = 1 << 16
+"""Bytes of a line of the process's stderr that are read at once."""
+FORGOTTEN = f"There were more than {MAX_SAID} sentences; the earliest are gone."
 
 
 class Relay:
@@ -61,6 +64,7 @@ class Relay:
         self._held: dict[int, Held] = {}
         self._answers: deque[Answered] = deque(maxlen=MAX_ANSWERS)
         self._said: deque[str] = deque(maxlen=MAX_SAID)
+        self._is_forgetful = False  # more was said than is kept
         self._files: tuple[str, ...] = ()
         self._failure: Failed | None = None
         self._ready, self._lock = Event(), Lock()
@@ -165,7 +169,7 @@ class Relay:
     def said(self) -> tuple[str, ...]:
         """See `Steering`."""
         with self._lock:
-            return tuple(self._said)
+            return (FORGOTTEN, *self._said) if self._is_forgetful else tuple(self._said)
 
     def order(self, order: Order) -> None:
         """See `Steering`."""
@@ -179,27 +183,32 @@ class Relay:
         waiting = bytearray()
         with suppress(OSError):
             while data := sock.recv(1 << 16):
-                waiting += data
-                *lines, rest = waiting.split(b"\n")
-                waiting = bytearray(rest)
-                for text in lines:
-                    self._take(bytes(text))
+                first, *others = data.split(b"\n")
+                waiting += first
+                for part in others:
+                    self._take(bytes(waiting))
+                    waiting = bytearray(part)
                 if len(waiting) > MAX_LINE_BYTES:
+                    self._say(f"A tiding of the proxy is longer than {MAX_LINE_BYTES:,} bytes: it has to end.")
+                    sock.shutdown(socket.SHUT_RDWR)  # nobody would read what it tells
                     break
         if self._failure is None and not self._ready.is_set():
             told = self._said[-1] if self._said else "It said nothing."
             self._failure = Failed("The proxy ended before it could listen.", told, 2)
         if self._ready.is_set() and not self._is_stopping:
-            self._said.append("The relay has ended: no station is connected any more. What passed is recorded.")
+            self._say("The relay has ended: no station is connected any more. What passed is recorded.")
         self._is_running = False
         self._ready.set()
 
     def _overhear(self, stream: IO[bytes]) -> None:
         """What the process says that is no tiding, a bug of ours: it must not be printed over the screens."""
         with stream:
-            for text in stream:
-                with self._lock:
-                    self._said.append(f"The proxy's process said: {text[:500].decode('utf-8', 'replace').rstrip()}")
+            while text := stream.readline(STDERR_BYTES):
+                self._say(f"The proxy's process said: {text[:500].decode('utf-8', 'replace').rstrip()}")
+
+    def _say(self, sentence: str) -> None:
+        with self._lock:
+            self._keep(Said(sentence))
 
     def _take(self, text: bytes) -> None:
         try:
@@ -228,6 +237,7 @@ class Relay:
         elif isinstance(tiding, Rotated):
             self._files = (*self._files, tiding.path)
         elif isinstance(tiding, Said):
+            self._is_forgetful = self._is_forgetful or len(self._said) == self._said.maxlen
             self._said.append(tiding.text)
         elif isinstance(tiding, Failed):
             self._failure = tiding

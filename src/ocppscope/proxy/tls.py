@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.model import Side
 from ocppscope.proxy.hello import NEED_MORE, Hello
-from ocppscope.proxy.tlsfailure import ALERT_BYTES, TlsFailure, failure_of, left, left_after_ours, no_context
+from ocppscope.proxy.tlsfailure import (
+    ALERT_BYTES,
+    TlsFailure,
+    failure_of,
+    left,
+    left_after_ours,
+    no_context,
+    no_key_log,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 SLICE = 1 << 13
 """Bytes that OpenSSL is given at a time, so that its buffers, which never shrink, stay small."""
 MAX_RETRIES = 16
-"""How often a step is tried again after the key log could not be written."""
+"""How often a step is tried while the key log cannot be written; then TLS has failed."""
 
 
 class TlsResult(NamedTuple):
@@ -217,6 +225,8 @@ class TlsPipe:
             except OSError:
                 continue  # the same
             return
+        self.failure = self.failure or no_key_log()
+        self._unsent.clear()
 
     def _peer_finished(self) -> None:
         self.ended = True

@@ -286,6 +286,12 @@ def no_context(reason: str) -> TlsFailure:
     return TlsFailure("own-trouble", text, hint, Blame.PROXY, reason)
 
 
+def no_key_log() -> TlsFailure:
+    """OpenSSL does not go on, however often it is tried again, since it cannot write the key log."""
+    text = "TLS cannot go on, since the key log cannot be written."
+    return TlsFailure("own-trouble", text, "See whether its disk is full, or do without it.", Blame.PROXY)
+
+
 def _alerted(name: str, peer: Side, reason: str) -> TlsFailure:
     meaning, certificate = ALERTS.get(name, _UNNAMED)
     hint = "Compare the TLS settings of the two."

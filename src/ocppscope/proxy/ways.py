@@ -10,6 +10,7 @@ import asyncio
 import errno
 import socket
 from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ocppscope.errors import AccessError, UsageError
@@ -75,6 +76,7 @@ class Reverse:
     def __init__(self, config: Config) -> None:
         assert config.to is not None
         self._listen, self._to = config.listen, config.to
+        self._lookup: asyncio.Future[list[tuple[Any, ...]]] | None = None  # one that is under way
 
     def __str__(self) -> str:
         """`wss://csms.example:443`."""
@@ -104,7 +106,7 @@ class Reverse:
 
     async def _try(self, make: Callable[[], Leg]) -> None:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._to.host, self._to.port, type=socket.SOCK_STREAM)
+        found = await self._addresses()
         places = list(dict.fromkeys((one[0], str(one[4][0]), self._to.port) for one in found))
         for number, (family, host, port) in enumerate(places, 1):
             last = number == len(places)
@@ -116,6 +118,40 @@ class Reverse:
                     raise
             else:
                 return
+
+    async def _addresses(self) -> list[tuple[Any, ...]]:
+        """Where the CSMS is, as getaddrinfo says it. All stations that come meanwhile wait for the same answer."""
+        with suppress(socket.gaierror):
+            return socket.getaddrinfo(
+                self._to.host, self._to.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
+        if self._lookup is None or self._lookup.done():
+            self._lookup = looked_up(self._to.host, self._to.port)
+        return await asyncio.shield(self._lookup)
+
+
+def looked_up(host: str, port: int) -> asyncio.Future[list[tuple[Any, ...]]]:
+    """Asks the system's resolver in a thread that nobody has to wait for, as one of asyncio's is at the end."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[tuple[Any, ...]]] = loop.create_future()
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
+
+    def take(found: list[tuple[Any, ...]], error: Exception | None) -> None:
+        if not answer.done():
+            answer.set_result(found) if error is None else answer.set_exception(error)
+
+    def ask() -> None:
+        found: list[tuple[Any, ...]] = []
+        trouble = None
+        try:
+            found = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            trouble = error
+        with suppress(RuntimeError):  # the proxy has ended
+            loop.call_soon_threadsafe(take, found, trouble)
+
+    Thread(target=ask, name="resolver", daemon=True).start()
+    return answer
 
 
 async def connecting(attempt: object, to: Address | Endpoint) -> None:

@@ -71,6 +71,27 @@ class CaptureTexts:
         self.close()
 
 
+class RecordedTexts:
+    """The texts in a file of a recording, one of many that come and go: it is open only while it is read.
+
+    So neither descriptors nor the disk space of files that a ring has given up are held, however many there are.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._name = os.fspath(path)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """These bytes of the file; raises `GoneError` where it is there no more."""
+        try:
+            with CaptureTexts(self._name) as texts:
+                return texts.read(offset, length)
+        except OSError as error:
+            raise GoneError(f"The recording {self._name} can no longer be read: {error.strerror}.") from error
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 def unmasked(data: bytes, mask: int) -> bytes:
     """What a frame's payload says once its masking key is taken off (RFC 6455 §5.3)."""
     if not mask or not data:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 MAX_READ = 1 << 20
 """Bytes of a message that is decoded; of a longer one nothing is read."""
-MAX_STATUS = 255
+MAX_STATUS_CHARS = 255
 """Characters of a text that counts as a status or an error code."""
 
 _PAYLOAD_AT = (0, 0, 3, 2, 4, 4, 3)
@@ -106,12 +106,12 @@ def status(kind: int, text: bytes) -> str:
             if isinstance(info, dict):
                 value = info.get("status")
                 break
-    return value if isinstance(value, str) and len(value) <= MAX_STATUS else ""
+    return value if isinstance(value, str) and len(value) <= MAX_STATUS_CHARS else ""
 
 
 def error(kind: int, text: bytes) -> str:
     """The code of a CALLERROR or CALLRESULTERROR; "" for other messages."""
-    return _error_part(kind, text, 2)[:MAX_STATUS]
+    return _error_part(kind, text, 2)[:MAX_STATUS_CHARS]
 
 
 def error_description(kind: int, text: bytes) -> str:

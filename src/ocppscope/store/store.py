@@ -66,6 +66,8 @@ BATCH_ROWS = 1 << 11
 """Messages that are written at once; what they need in between fits into a processor's cache."""
 MAX_CONNECTIONS = 1 << 17
 """Connections whose latest snapshot is kept; of more, the oldest are forgotten, closed ones first."""
+MAX_RETAINED_CONNECTIONS = 1 << 15
+"""The same of a store that keeps the newest rows, which is there for days: 3 kB each."""
 MAX_AMENDED = 1 << 16
 """Rows that changed lately and are listed; who asks for older ones is told to look at everything again."""
 MAX_PACKETS = 256
@@ -154,6 +156,18 @@ class Store:
         """How many rows are not kept any more."""
         return self.first
 
+    def unkept(self) -> tuple[str, ...]:
+        """What there was no room for, beside the rows that were evicted: `3 connections`, each with its number."""
+        names = sum(part.refused for part in (self.actions, self.statuses, self.errors))
+        counts = (
+            (self.forgotten, "connection"),
+            (self.between.dropped, "event between messages"),
+            (self.judged.refused, "mark of a finding"),
+            (names, "name of an action, a status or an error"),
+        )
+        words = [(f"{count:,}", *noun.partition(" ")) for count, noun in counts if count]
+        return tuple(f"{count} {noun}{'' if count == '1' else 's'}{gap}{rest}" for count, noun, gap, rest in words)
+
     # --- writing ------------------------------------------------------------------------------------------------
 
     def take(self, events: Iterable[Event], source: int = SPOOL) -> None:
@@ -189,9 +203,13 @@ class Store:
             start = stop
 
     def add_source(self, payloads: Payloads) -> int:
-        """A capture file that places may name by the number returned; closed with the store."""
+        """A capture file that places may name by the number returned; closed with the store.
+
+        Of so many that there are no more numbers, `SPOOL`: the texts of the further ones are spooled.
+        """
         if len(self._sources) >= NO_TEXT:
-            raise ValueError("too many sources")
+            payloads.close()
+            return SPOOL
         self._sources.append(payloads)
         return len(self._sources) - 1
 
@@ -348,17 +366,18 @@ class Store:
             return
         if isinstance(event, ConnectionOpened | ConnectionClosed):
             self.connections[event.connection.number] = event.connection
-            if len(self.connections) > MAX_CONNECTIONS:
-                self._forget()
+            most = MAX_CONNECTIONS if self._retain is None else MAX_RETAINED_CONNECTIONS
+            if len(self.connections) > most:
+                self._forget(most // 2)
         elif isinstance(event, ExchangeEnd):
             self._end(event)
         self.between.add(row, event)
 
-    def _forget(self) -> None:
-        """Makes room for half as many again, so that this is rare; open ones go if there are too few closed ones."""
+    def _forget(self, count: int) -> None:
+        """Makes room for so many at once, so that this is rare; open ones go if there are too few closed ones."""
         closed = [number for number, connection in self.connections.items() if connection.closed_ns is not None]
         going = dict.fromkeys((*closed, *self.connections))
-        for number in list(going)[: MAX_CONNECTIONS // 2]:
+        for number in list(going)[:count]:
             del self.connections[number]
             self.forgotten += 1
 
@@ -379,9 +398,12 @@ class Store:
             evicted = True
         if evicted:
             self._release()
-            closed = {number for number, one in self.connections.items() if one.closed_ns is not None}
-            self._threads.forget(self.first, closed)
+            open_ones = {number for number, one in self.connections.items() if one.closed_ns is None}
+            for number in self._threads.forget(self.first, open_ones):
+                if self.connections.pop(number, None) is not None:
+                    self.forgotten += 1
             self.between.evict(self.first)
+            self.judged.forget(self.first)
 
     def _release(self) -> None:
         """The spool gives back what lies before the first text of the oldest row that is kept."""
@@ -390,6 +412,7 @@ class Store:
             if len(spooled):
                 self.spool.release(int(piece.chunk.place[spooled[0]]))
                 return
+        self.spool.release(self.spool.size)
 
     # --- reading ------------------------------------------------------------------------------------------------
 

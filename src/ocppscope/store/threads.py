@@ -59,17 +59,19 @@ class Threads:
         thread = self._threads.get(connection)
         return [row for row in thread.rows[:] if row != NO_ROW] if thread is not None else []
 
-    def forget(self, before: int, closed: frozenset[int] | set[int]) -> None:
-        """Rows before `before` are gone; of `closed` connections without any others nothing is kept."""
+    def forget(self, before: int, open_ones: set[int]) -> list[int]:
+        """Rows before `before` are gone; connections without others are forgotten, but for open ones, and given."""
+        over = []
         for connection, thread in list(self._threads.items()):
             kept = _first_kept(thread.rows, before)
-            if kept:
-                base, rows = thread.base + kept, thread.rows[kept:]
-                replaced = _Thread(base)
-                replaced.rows = rows
+            if kept == len(thread.rows) and connection not in open_ones:
+                del self._threads[connection]
+                over.append(connection)
+            elif kept:
+                replaced = _Thread(thread.base + kept)
+                replaced.rows = thread.rows[kept:]
                 self._threads[connection] = replaced
-                if not rows and connection in closed:
-                    del self._threads[connection]
+        return over
 
 
 def _first_kept(rows: array[int], before: int) -> int:

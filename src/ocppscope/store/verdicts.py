@@ -70,6 +70,13 @@ class Judged:
         self._changes += 1
         return True
 
+    def forget(self, before: int) -> None:
+        """Rows before `before` are gone, and there is room for others."""
+        kept = {row: code for row, code in self._codes.items() if row >= before}
+        if len(kept) < len(self._codes):
+            self._codes = kept
+            self._changes += 1
+
     def at(self, row: int) -> Verdicts:
         """The verdicts on a row, mostly none."""
         return self._sets[self._codes.get(row, 0)]

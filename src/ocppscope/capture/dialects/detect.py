@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MAX_SNIFFED_LINES = 5000
 """Lines by which a dialect is told."""
 MAX_SNIFFED_LINE = 4096
-"""Characters of a line that are looked at for that."""
+"""Characters of a line that are looked at for that, except by who can tell a record by all of it alone."""
 
 OWN_JSONL, OWN_TEXT, TRACE, TABLE = "jsonl", "text", "trace", "table"
 
@@ -38,6 +38,7 @@ class Choice(NamedTuple):
     make: Callable[[Context], LineReader]
     score: Callable[[Sequence[str]], int]  # how much of some lines is of it
     is_general: bool = False
+    wants_all: bool = False  # its score is of whole lines
 
 
 def _count(test: Callable[[str], bool]) -> Callable[[Sequence[str]], int]:
@@ -71,7 +72,8 @@ def _worth(dialect: Dialect, line: str) -> int:
 CHOICES: tuple[Choice, ...] = (
     Choice(OWN_JSONL, "What `ocppscope log --format jsonl` prints, with --events or without.", rows.RowReader,
            _count(rows.is_row)),
-    Choice(TRACE, "Open OCPP Trace 1.x, a JSON object a message.", TraceReader, _count(is_record)),
+    Choice(TRACE, "Open OCPP Trace 1.x, a JSON object a message.", TraceReader, _count(is_record),
+           wants_all=True),
     Choice(OWN_TEXT, "What `ocppscope log --full` prints, and what people write like it.", TextReader,
            _count(is_text_line)),
     *map(choice_of, table.DIALECTS),
@@ -99,12 +101,15 @@ def told(lines: Iterable[str], first: Sequence[str] = ()) -> Choice | None:
 
     `first` are the first lines of the log, if those are others.
     """
-    looked_at = [_shown(line) for line in islice(lines, MAX_SNIFFED_LINES)]
+    whole = list(islice(lines, MAX_SNIFFED_LINES))
+    looked_at = [_shown(line) for line in whole]
     if _table_score([*map(_shown, first[:3]), *looked_at]):
         return BY_NAME[TABLE]
     for general in (False, True):
         scored = [
-            (one.score(looked_at), -place, one) for place, one in enumerate(CHOICES) if one.is_general is general
+            (one.score(whole if one.wants_all else looked_at), -place, one)
+            for place, one in enumerate(CHOICES)
+            if one.is_general is general
         ]
         best, _, choice = max(scored, key=lambda one: one[:2])
         if best:
