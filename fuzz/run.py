@@ -27,14 +27,17 @@ from pathlib import Path
 from typing import Any
 
 from fuzz import corpus
+from fuzz.comparisons import spare_arrays
 from fuzz.corpus import REGRESSIONS, SEEDS, inputs, keep
-from fuzz.limits import HangError, limit_memory, timed, weighed
+from fuzz.limits import MAX_SECONDS, HangError, limit_memory, timed, weighed
 from fuzz.mutate import MAX_INPUT, mutants
 from fuzz.targets import BY_NAME, TARGETS, Target, module_of, words_of
 
+EVERY = 5.0
+"""Seconds after which figures are written down again, for a process that does not live to the end."""
 MAX_FAILURES = 20
 """Places at which a target may fail before its run is broken off."""
-PATIENCE = 6
+PATIENCE = 20
 """How many times longer than the processor time a run may take on a busy machine."""
 _COVERED = re.compile(rb"cov: (\d+).*?corp: (\d+)")
 COLUMNS = ("target", "engine", "executions", "CPU s", "edges", "lines", "corpus", "peak MB", "slowest ms", "failures")
@@ -47,6 +50,7 @@ class Run:
         self.folder = corpus.WORK / one.name
         self.target: Callable[[bytes], None] = module_of(one.name).target
         self.seconds = seconds
+        self.most = MAX_SECONDS * one.readings
         self.executions = 0
         self.slowest = 0.0
         self.failures: dict[str, str] = {}
@@ -54,18 +58,21 @@ class Run:
             with suppress(Exception):
                 self.target(path.read_bytes() if path else b"")
         self.begun, self.latest = time.process_time(), time.monotonic() + seconds * PATIENCE
+        self.written = 0.0
 
     def attempt(self, data: bytes) -> None:
         """One input; keeps it if it fails."""
         self.executions += 1
         try:
             with weighed():
-                self.slowest = max(self.slowest, timed(self.target, data))
+                self.slowest = max(self.slowest, timed(self.target, data, self.most))
         except (Exception, HangError, RecursionError) as error:
             self.note(error, data)
         over = time.process_time() - self.begun > self.seconds or time.monotonic() > self.latest
         if over or len(self.failures) >= MAX_FAILURES:
             self.end()
+        if time.monotonic() > self.written + EVERY:
+            self.write()
 
     def note(self, error: BaseException, data: bytes) -> None:
         """A failure; of each place the first."""
@@ -82,6 +89,13 @@ class Run:
 
     def end(self) -> None:
         """Writes the figures down and leaves; libFuzzer has no other way to be told."""
+        self.write()
+        sys.stderr.flush()
+        os._exit(0)
+
+    def write(self) -> None:
+        """Writes down what it came to so far."""
+        self.written = time.monotonic()
         figures = {
             "executions": self.executions,
             "cpu": time.process_time() - self.begun,
@@ -90,8 +104,6 @@ class Run:
             "failures": self.failures,
         }
         (self.folder / "figures.json").write_text(json.dumps(figures))
-        sys.stderr.flush()
-        os._exit(0)
 
 
 # --- in the process of a target -------------------------------------------------------------------------------------
@@ -124,8 +136,13 @@ def guided(one: Target, seconds: float, folder: Path) -> None:
         "-rss_limit_mb=0",
     ]
     options += [f"-artifact_prefix={folder}/", "-reload=0", *([f"-dict={words}"] if lines else [])]
+
+    def attempt(data: bytes) -> None:
+        spare_arrays(atheris)
+        run.attempt(data)
+
     limit_memory()
-    atheris.Setup([sys.argv[0], *options, *(str(path) for path in folders if path.is_dir())], run.attempt)
+    atheris.Setup([sys.argv[0], *options, *(str(path) for path in folders if path.is_dir())], attempt)
     atheris.Fuzz()
 
 
@@ -166,18 +183,25 @@ def fuzz(one: Target, seconds: float) -> dict[str, Any]:
         str(corpus.WORK),
         one.name,
     ]
+    died = ""
     with (folder / "log").open("wb") as log:
-        subprocess.run(
-            command, stdout=log, stderr=log, check=False, cwd=corpus.HERE.parent, timeout=seconds * PATIENCE + 300
-        )
+        try:
+            patience = seconds * PATIENCE + 300
+            done = subprocess.run(
+                command, stdout=log, stderr=log, check=False, cwd=corpus.HERE.parent, timeout=patience
+            )
+            died = f"the process died ({done.returncode})" if done.returncode else ""
+        except subprocess.TimeoutExpired:
+            died = "the process did not end"
     said = (folder / "log").read_bytes()
     figures: dict[str, Any] = {"name": one.name, "engine": "atheris" if b"cov: " in said else "plain"}
     covered = _COVERED.findall(said)
     figures |= {"edges": int(covered[-1][0]), "corpus": int(covered[-1][1])} if covered else {}
-    try:
+    with suppress(FileNotFoundError, json.JSONDecodeError):
         figures |= json.loads((folder / "figures.json").read_text())
-    except FileNotFoundError:  # the process died
-        figures["failures"] = {"the process died": str(folder / "log")}
+    figures.setdefault("failures", {})
+    if died:
+        figures["failures"][died] = str(folder / "log")
     return figures
 
 

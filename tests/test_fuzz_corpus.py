@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import random
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from fuzz.comparisons import spare_arrays
 from fuzz.corpus import MAX_SEED, REGRESSIONS, SEEDS, inputs
 from fuzz.limits import HangError, TooSlowError, timed
 from fuzz.mutate import MAX_INPUT, mutants
@@ -105,6 +109,25 @@ def test_a_slow_input_is_a_failure() -> None:
 def test_a_hanging_input_is_broken_off() -> None:
     with pytest.raises(HangError):
         timed(lambda data: any(one for one in iter(int, 1)) and None, b"", hang=0.05)
+
+
+def test_comparisons_of_arrays_are_not_traced() -> None:
+    traced: list[object] = []
+
+    def native(one: object, other: object, operation: int, place: int, constant: bool) -> bool:
+        traced.append((one, other))
+        return one < other  # type: ignore[operator, no-any-return]
+
+    atheris = SimpleNamespace(_trace_cmp=native, version_dependent=SimpleNamespace(CMP_OP_SHIFT_AMOUNT=4))
+    for _ in range(2):
+        spare_arrays(atheris)  # type: ignore[arg-type]
+    compare = atheris._trace_cmp
+    array = np.arange(3)
+    assert compare(1, array, dis.cmp_op.index("<") << 4, 0, True).tolist() == [False, False, True]
+    assert compare(array, array, dis.cmp_op.index(">=") << 4, 0, False).tolist() == [True, True, True]
+    assert traced == []
+    assert compare(1, 2, 0, 0, False) is True
+    assert traced == [(1, 2)]
 
 
 def test_a_run_without_atheris_tries_the_corpus(tmp_path) -> None:

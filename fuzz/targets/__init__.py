@@ -18,6 +18,7 @@ class Target(NamedTuple):
     about: str
     covers: tuple[str, ...]
     rounds: int = 150  # mutated inputs in `make test`
+    readings: int = 1  # how often an input is read, each of which may take its time
 
 
 TARGETS = (
@@ -30,7 +31,7 @@ TARGETS = (
     Target("frames", "WebSocket frames", ("wire.frames", "wire.websocket", "wire.search"), 200),
     Target("inflate", "compressed messages, some of them lost", ("wire.inflate", "wire.recovery", "wire.plaus"), 40),
     Target("tls", "TLS records, handshakes, ClientHellos", ("wire.tls", "proxy.hello"), 200),
-    Target("decrypt", "TLS with its keys", ("wire.decrypt",), 120),
+    Target("decrypt", "TLS with its keys", ("wire.decrypt",), 120, 2),
     Target("codec", "texts to messages and dialogues", ("ocpp.codec", "ocpp.exchange", "ocpp.guess"), 300),
     Target("jsontext", "JSON, against other readers of it", ("ocpp.jsontext",), 400),
     Target("schemas", "payloads, against two validators", ("ocpp.typed", "ocpp.conformance"), 300),

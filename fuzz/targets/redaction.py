@@ -19,7 +19,8 @@ CANARY = "c4n4ryS3cretT0ken"
 _CANARY = re.compile(rf"(?<!\w){CANARY}(?!\w)")
 VERSIONS = (Version.V16, Version.V201, Version.V21, Version.UNKNOWN)
 WORDS = (CANARY.encode(), b'"idTag":"', b'"idToken":{"idToken":"', b"password=", b"Bearer ", b"https://u:p@h.example/a?b",
-         b"192.0.2.7", b'"certificate":"', b"-----BEGIN PRIVATE KEY-----", b"AuthorizationKey", b"a@b.example", b"\\u0063")  # fmt: skip
+         b"192.0.2.7", b'"certificate":"', b"-----BEGIN PRIVATE KEY-----", b"AuthorizationKey", b"a@b.example", b"\\u0063",
+         b"DE-8AA-C12345678-9", b"SKBPRTWNUUG18", b"12345678901234567")  # fmt: skip
 
 
 def target(data: bytes) -> None:
@@ -63,18 +64,18 @@ def message(redactor: Redactor, body: bytes, version: Version) -> None:
 
 
 def head(redactor: Redactor, body: bytes, *, asked: bool) -> None:
-    """A head has as many lines as before."""
+    """A head has as many lines as before. Its bytes beyond ASCII are letters (Latin-1): next to one no token begins."""
     shown = redactor.request_head(body) if asked else redactor.response_head(body)
     assert len(shown) <= 40 * len(body) + 1000
-    assert not _CANARY.search(shown.decode("utf-8", "replace"))
+    assert not _CANARY.search(shown.decode("latin-1"))
     assert shown.partition(b"\r\n\r\n")[0].count(b"\r\n") <= body.count(b"\n") + 1
 
 
 def bare(redactor: Redactor, text: str) -> list[str]:
-    """What the search finds, but for what a blank makes of its neighbours, and for an eMAID by chance in a pseudonym."""
+    """What the search finds, but for what a blank makes of its neighbours."""
     if "***" in text:
         return []
-    return [leak.kind for leak in redactor.leaks(text) if leak.kind != "eMAID"]
+    return [leak.kind for leak in redactor.leaks(text)]
 
 
 def parsed(text: bytes) -> tuple[Any] | None:
