@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocppscope.compare import fields
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from ocppscope.model import Message, Version
 
 MAX_ELEMENTS = 400
-"""Elements of one kind of payload whose shape is kept."""
+"""Elements of one kind of payload whose shape is kept; that there were more is told."""
 MAX_VALUES = 16
 """Values of an element that are kept."""
 MAX_ITEMS = 64
-"""Elements of an array that are looked at."""
+"""Elements of an array that are looked at, likewise."""
 MAX_DEPTH = 16
+"""Levels of a payload that are looked at, likewise."""
 MAX_WORD = 60
 """Characters of a word from a payload in a key or a result."""
 ARROWS = "→", "←"
@@ -120,22 +122,44 @@ class Shape:
         self.count = 0
         self.elements: dict[str, Element] = {}
         self.row = -1  # the first message
+        self.is_whole = True  # all elements of all payloads were looked at
 
     def add(self, payload: object, row: int) -> None:
         """One more payload."""
         self.row = row if self.row < 0 else self.row
         self.count += 1
         seen: set[str] = set()
-        for path, pointer, value in _elements(payload):
+        for path, pointer, value in self._inside(payload):
             element = self.elements.get(path)
             if element is None:
                 if len(self.elements) >= MAX_ELEMENTS:
+                    self.is_whole = False
                     continue
                 element = self.elements[path] = Element(pointer)
             if path not in seen:
                 seen.add(path)
                 element.count += 1
             _note(element, value)
+
+    def _inside(self, payload: object) -> Iterator[tuple[str, str, object]]:
+        """Path without places in arrays, pointer with them, and value, of everything inside; not by recursion."""
+        waiting: list[tuple[str, str, object, int]] = [("", "", payload, 0)]
+        while waiting:
+            path, pointer, value, depth = waiting.pop()
+            if path:
+                yield path, pointer, value
+            if not isinstance(value, dict | list):
+                continue
+            most = (MAX_ELEMENTS if isinstance(value, dict) else MAX_ITEMS) if depth < MAX_DEPTH else 0
+            self.is_whole = self.is_whole and len(value) <= most
+            if isinstance(value, dict):
+                for name, item in reversed(list(islice(value.items(), most))):
+                    step = str(name)[:MAX_WORD]
+                    waiting.append((f"{path}.{step}" if path else step, f"{pointer}/{step}", item, depth + 1))
+            else:
+                waiting += [
+                    (f"{path}[]", f"{pointer}/{place}", item, depth + 1) for place, item in enumerate(value[:most])
+                ][::-1]
 
 
 def _note(element: Element, value: object) -> None:
@@ -144,25 +168,6 @@ def _note(element: Element, value: object) -> None:
         element.classes[class_of(value)] += 1
         if len(element.values) < MAX_VALUES or value in element.values:
             element.values[value[:MAX_WORD]] += 1
-
-
-def _elements(payload: object) -> Iterator[tuple[str, str, object]]:
-    """Path without places in arrays, pointer with them, and value, of everything inside; not by recursion."""
-    waiting: list[tuple[str, str, object, int]] = [("", "", payload, 0)]
-    while waiting:
-        path, pointer, value, depth = waiting.pop()
-        if path:
-            yield path, pointer, value
-        if depth >= MAX_DEPTH:
-            continue
-        if isinstance(value, dict):
-            for name, item in reversed(list(value.items())[:MAX_ELEMENTS]):
-                step = str(name)[:MAX_WORD]
-                waiting.append((f"{path}.{step}" if path else step, f"{pointer}/{step}", item, depth + 1))
-        elif isinstance(value, list):
-            waiting += [
-                (f"{path}[]", f"{pointer}/{place}", item, depth + 1) for place, item in enumerate(value[:MAX_ITEMS])
-            ][::-1]
 
 
 def type_of(value: object) -> str:

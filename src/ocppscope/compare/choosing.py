@@ -38,4 +38,7 @@ def mode_of(a: Recording, b: Recording) -> tuple[str, str]:
         return VANTAGE, f"{_ONE}: {same:,} of their connections have the same Sec-WebSocket-Key."
     if least and len(np.unique(a.rows.text[rows_a])) >= MOST * least:
         return VANTAGE, f"{_ONE}: {len(rows_a):,} of {least:,} messages are the same."
+    if len(rows_a) > MAX_LOOKED:
+        few = f"hardly one of {MAX_LOOKED:,} equal messages that were looked at has a time in it"
+        return SESSIONS, f"Two sessions: {few}, and no connection is in both."
     return SESSIONS, "Two sessions: no message with a time in it, and no connection, is in both."

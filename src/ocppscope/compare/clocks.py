@@ -30,8 +30,6 @@ MIN_SEGMENT = 4
 """Points that a stretch needs; fewer are strays."""
 AHEAD = 8
 """Points after one that does not fit which have to fit for it to be a stray."""
-MAX_CORNERS = 1024
-"""Drifts of the range of possible ones at which the uncertainty is worked out."""
 MEASURED = 20e-6
 """A drift is used if the range of possible ones is no wider than this on either side, or excludes none at all."""
 _STEPS = 80
@@ -177,11 +175,14 @@ class _Bounds(NamedTuple):
         return self.top(slope) - self.bottom(slope)
 
     def corners(self, low: float, high: float, drift: float) -> Floats:
-        """The drifts at which the set of possible lines may have a corner: of the hulls' edges, and its ends."""
+        """The drifts at which the set of possible lines may have a corner: of the hulls' edges, and its ends.
+
+        No more than there are points. All of them count: between two of them the uncertainty would be too small.
+        """
         edges = [np.diff(part) / np.diff(at) / 1e9 for at, part in ((self.up_at, self.up), (self.down_at, self.down))]
         inside = np.concatenate(edges)
         inside = inside[(inside > low) & (inside < high)]
-        return np.unique([low, drift, high, *inside[:: len(inside) // MAX_CORNERS + 1].tolist()])
+        return np.unique([low, drift, high, *inside.tolist()])
 
 
 def _bounds(points: Points, origin_ns: int, base_ns: int) -> _Bounds:

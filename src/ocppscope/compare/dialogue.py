@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocppscope.compare.stories import Story
 
 MAX_FACTS = 12
-"""Elements of one kind of payload that are listed."""
+"""Elements of one kind of payload that are listed; the difference says how many there are."""
 _SERIOUS = frozenset({
     "BootNotification", "Authorize", "StartTransaction", "StopTransaction", "TransactionEvent",
     "RemoteStartTransaction",
@@ -206,10 +206,13 @@ class Dialogue:
                 yield Difference("step", weight, text, why, self._name, len(where)), where
 
     def _of_payloads(self) -> Iterable[Difference]:
+        cut: list[str] = []
         for key in self._a.shapes:
             if key not in self._b.shapes:
                 continue
             side, action, response = key
+            if not (self._a.shapes[key].is_whole and self._b.shapes[key].is_whole):
+                cut.append(f"{'the answer to ' if response else ''}{action:.{abstraction.MAX_WORD}}")
             changes = abstraction.compare_shapes(
                 self._a.shapes[key], self._b.shapes[key], self._b.version, action, response=response
             )
@@ -223,6 +226,11 @@ class Dialogue:
                 len(changes), tuple(Fact(one.name, one.a, one.b) for one in changes[:MAX_FACTS]),
             )  # fmt: skip
             yield self._beside_payloads(found, key)
+        if cut:
+            names = ", ".join(cut[:3]) + (", …" if len(cut) > 3 else "")
+            self.notices.append(
+                f"Payloads of {self._name} have more elements than are looked at: not all are compared of {names}."
+            )
 
     def _beside_payloads(self, found: Difference, key: tuple[int, str, bool]) -> Difference:
         """With the first message of either side."""

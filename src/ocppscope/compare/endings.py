@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SENDERS = "the station", "the CSMS"
 NAMES = {8: "Close", 9: "ping", 10: "pong"}
 MAX_HEADERS = 40
-"""Headers that differ and are listed of one connection."""
+"""Headers that differ and are listed of one connection; the others are counted."""
 _OPEN = ("", "end of capture")
 _SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
@@ -61,7 +61,8 @@ def headers(a: Connection, b: Connection) -> tuple[Fact, ...]:
     facts += _differing("request", one.request_headers, other.request_headers)
     if one.response_headers and other.response_headers:
         facts += _differing("response", one.response_headers, other.response_headers)
-    return tuple(facts[:MAX_HEADERS])
+    more = len(facts) - MAX_HEADERS
+    return tuple(facts) if more <= 0 else (*facts[:MAX_HEADERS], Fact(f"{more:,} more", "…", "…"))
 
 
 def _differing(of: str, a: tuple[tuple[str, str], ...], b: tuple[tuple[str, str], ...]) -> Iterator[Fact]:

@@ -18,7 +18,7 @@ MAX_FACTS = 20
 MAX_DEPTH = 32
 """Levels of nesting that are compared element by element."""
 MAX_VALUE = 200
-"""Characters of a value that are kept."""
+"""Characters of a value that are kept; `…` stands for the rest."""
 _HEAD = re.compile(rb'\s*\[\s*(-?\d+)\s*,\s*(?:"(?:[^"\\]|\\.)*"|[^,\[\]{}"]{0,64})\s*,', re.DOTALL)
 _NOTHING: Any = object()
 
@@ -69,7 +69,11 @@ def changes(a: bytes, b: bytes) -> tuple[Fact, ...]:
 
 
 def _text(text: bytes) -> str:
-    return text[: MAX_VALUE * 4].decode("utf-8", "backslashreplace")[:MAX_VALUE]
+    return _cut(text[: MAX_VALUE * 4 + 1].decode("utf-8", "backslashreplace"))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…"
 
 
 def _walk(path: str, a: object, b: object, depth: int) -> Iterator[Fact]:
@@ -89,6 +93,6 @@ def shown(value: object) -> str:
     if value is _NOTHING:
         return ""
     try:
-        return json.dumps(value, ensure_ascii=False)[:MAX_VALUE]
+        return _cut(json.dumps(value, ensure_ascii=False))
     except (ValueError, RecursionError):
         return "…"

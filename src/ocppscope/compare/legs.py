@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 MAX_ACTIONS = 200
-"""Actions of a table."""
+"""Actions of a table in either direction; that there are more is said below it."""
 DIRECTIONS = "→", "←"
 _ALL = "all"
 _TIME = "ns"
@@ -47,6 +47,7 @@ def legs(a: Recording, b: Recording, both: Both, clocks: Clocks, *, a_is_near: b
     actions = a.column("action")[both.a]
     names = a.store.actions.texts
     rows: list[tuple[Cell, ...]] = []
+    more = 0
     for side in Side:
         of_side = sides == side
         if not of_side.any():
@@ -59,11 +60,12 @@ def legs(a: Recording, b: Recording, both: Both, clocks: Clocks, *, a_is_near: b
             (DIRECTIONS[side], name, *_spread(delays[of_side & (actions == code)]))
             for _, name, code in order[:MAX_ACTIONS]
         ]
+        more += max(len(order) - MAX_ACTIONS, 0)
     uncertain = max((line.uncertainty((line.begins_ns + line.ends_ns) // 2) or 0 for line in clocks.lines), default=0)
     note = (
         "Time from one capture to the other after alignment. The sum of both directions is measured; how it splits "
         f"between them is known to ± {uncertain / 1e6:,.3f} ms, since clocks are aligned as if the quickest message "
-        "took as long in either direction."
+        f"took as long in either direction.{_left_out(more)}"
     )
     columns = ("from", "action", "n", "min", "p50", "p95", "max")
     units = ("", "", "", *[_TIME] * 4)
@@ -108,11 +110,13 @@ def exchanges(a: Recording, b: Recording, both: Both, *, a_is_near: bool) -> Tab
         trip = trips.of(far, int(far.rows.connection[there]), side)
         spent = None if trip is None else max(beyond - trip, 0)
         found[side, names[codes[call]]].append(_Cost(total, total - beyond, beyond, spent))
-    rows = [_costs(side, action, costs) for (side, action), costs in sorted(found.items(), key=_frequent)]
+    ranked = sorted(found.items(), key=_frequent)
+    sides = [[one for one in ranked if one[0][0] == side] for side in Side]
+    rows = [_costs(side, action, costs) for part in sides for (side, action), costs in part[:MAX_ACTIONS]]
     note = (
         "Measured without any alignment of clocks: latency where the caller's side was captured, less the latency "
         "where the other side was, is what the way there and back took. Processing is beyond, less the quickest TCP "
-        "round trip seen there."
+        f"round trip seen there.{_left_out(len(ranked) - len(rows))}"
     )
     middle, worst = (
         ("total p50", "between p50", "beyond p50", "processing p50"),
@@ -121,7 +125,11 @@ def exchanges(a: Recording, b: Recording, both: Both, *, a_is_near: bool) -> Tab
     columns = ("from", "action", "n", *middle, *worst)
     units = ("", "", "", *[_TIME] * 7)
     title = "Where the time of exchanges went"
-    return Table("exchanges", title, _columns(columns, units), tuple(rows[:MAX_ACTIONS]), note)
+    return Table("exchanges", title, _columns(columns, units), tuple(rows), note)
+
+
+def _left_out(count: int) -> str:
+    return f" The {count:,} rarest actions are not listed." if count > 0 else ""
 
 
 def _frequent(item: tuple[tuple[int, str], list[_Cost]]) -> tuple[int, int, str]:

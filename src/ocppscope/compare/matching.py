@@ -9,7 +9,7 @@ was).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 MIN_SHARED = 2
 """Texts in common from which two connections are the same without any other sign."""
 MAX_SAME_KEY = 16
-"""Connections of one capture with the same key; a key that more have says nothing."""
+"""Connections of one capture with the same key; a key that more have says nothing. Likewise of those that begin at
+the same time, of which the nearest are looked at."""
 NEAR_NS = 2_000_000_000
 """How near two connections of a station begin, by aligned clocks, if nothing else tells that they are one."""
 MAX_BODIES = 4096
@@ -132,14 +133,14 @@ class _Pairer:
         """Connections of one station that begin at the same time."""
         if offset is None:
             return
-        by_station: defaultdict[str, list[int]] = defaultdict(list)
-        for other in sorted(self._free_b):
-            by_station[self._b[other].station].append(other)
+        by_station: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        for opened, other in sorted((self._b[other].opened_ns, other) for other in self._free_b):
+            by_station[self._b[other].station].append((opened, other))
         near = [
             (abs(distance), (one, other))
             for one in sorted(self._free_a)
-            for other in by_station.get(self._a[one].station, ())
-            if abs(distance := self._b[other].opened_ns - self._a[one].opened_ns - offset) <= NEAR_NS
+            for distance, other in _around(by_station.get(self._a[one].station, []), self._a[one].opened_ns + offset)
+            if abs(distance) <= NEAR_NS
         ]
         self._take([(pair, "station") for _, pair in sorted(near)])
 
@@ -163,6 +164,12 @@ class _Pairer:
                 yield from ((one, other) for one in ones for other in others)
 
 
+def _around(times: list[tuple[int, int]], at: int) -> Iterable[tuple[int, int]]:
+    """Those nearest to a time on either side: how much later, and which."""
+    place = bisect_left(times, (at, NOWHERE))
+    return ((time - at, one) for time, one in times[max(place - MAX_SAME_KEY, 0) : place + MAX_SAME_KEY])
+
+
 def key_of(connection: Connection) -> str:
     """Its Sec-WebSocket-Key, "" if none was captured: that of a log is made up, and so are its addresses."""
     handshake = connection.handshake
@@ -171,6 +178,12 @@ def key_of(connection: Connection) -> str:
 
 def _key(connection: Connection) -> object:
     return key_of(connection) or None
+
+
+def crowded(a: Recording, b: Recording) -> int:
+    """How many Sec-WebSocket-Keys say nothing, since more than `MAX_SAME_KEY` connections of a capture have them."""
+    counts = [Counter(key_of(one) for one in _whole(part).values()) for part in (a, b)]
+    return sum(bool(key) and max(counts[0][key], counts[1][key]) > MAX_SAME_KEY for key in counts[0] & counts[1])
 
 
 def _ports(connection: Connection) -> object:

@@ -21,6 +21,7 @@ from ocppscope.compare.report import (
 )
 from ocppscope.compare.tables import same_tcp
 from ocppscope.model import Side
+from ocppscope.plural import counted
 
 if TYPE_CHECKING:
     from ocppscope.compare.clocks import Clocks
@@ -198,7 +199,7 @@ class Vantage:
         if thread.renamed:
             found.append((
                 Difference(
-                    "renamed", 64, f"{_many(len(thread.renamed), 'message')} from {who} came with another id.",
+                    "renamed", 64, f"{counted(len(thread.renamed), 'message')} from {who} came with another id.",
                     "Something between gives messages ids of its own.", station, len(thread.renamed),
                 ),
                 thread.renamed,
@@ -207,7 +208,7 @@ class Vantage:
             found.append((
                 Difference(
                     "order", 62,
-                    f"{_many(len(thread.moved), 'message')} from {who} came in another order: "
+                    f"{counted(len(thread.moved), 'message')} from {who} came in another order: "
                     f"{self._actions(self._a, [one for one, _ in thread.moved])}.",
                     "TCP keeps the order, so that something between reorders messages.", station, len(thread.moved),
                 ),
@@ -242,7 +243,7 @@ class Vantage:
     def _fate(self, thread: Thread, station: str, which: int, fate: Fate, rows: list[int]) -> Difference | None:
         here, there = _NEAR[which], _NEAR[1 - which]
         who = _SENDERS[thread.side]
-        what = f"{_many(len(rows), 'message')} from {who}"
+        what = f"{counted(len(rows), 'message')} from {who}"
         actions = self._actions(self._both[which], rows)
         near = not self._known or ((thread.side is Side.STATION) == self._a_is_near) == (which == 0)
         if fate is Fate.BLIND:
@@ -338,8 +339,8 @@ class Vantage:
         kinds = f" ({refused:,} refused)" if refused else ""
         messages = sum(sum(one.messages) for one in found)
         text = (
-            f"{_many(len(found), 'connection')}{kinds} with {_many(messages, 'message')} only at {here}, although "
-            f"{there} was taken at that time."
+            f"{counted(len(found), 'connection')}{kinds} with {counted(messages, 'message')} only at {here}, "
+            f"although {there} was taken at that time."
         )
         return Difference(
             "connection", 76, text, f"It never came as far as {there}, or another way.", station, len(found)
@@ -377,12 +378,12 @@ class Vantage:
         total = sum(len(one.same) + len(one.moved) + len(one.changed) + len(one.renamed) for one in self._threads)
         wholes = [sum(one.leg_of is None for one in part.connections.values()) for part in self._both]
         lines = [
-            f"{_many(len(self._pairs), 'connection')} in both (of {wholes[0]:,} in A, {wholes[1]:,} in B), "
-            f"{_many(total, 'message')} in both (of {self._a.messages:,} in A, {self._b.messages:,} in B)."
+            f"{counted(len(self._pairs), 'connection')} in both (of {wholes[0]:,} in A, {wholes[1]:,} in B), "
+            f"{counted(total, 'message')} in both (of {self._a.messages:,} in A, {self._b.messages:,} in B)."
         ]
         rewritten = sum(one.rewritten for one in self._threads)
         if rewritten:
-            lines.append(f"{_many(rewritten, 'message')} said the same JSON, written differently.")
+            lines.append(f"{counted(rewritten, 'message')} said the same JSON, written differently.")
         outside = self._coverage.outside
         if any(outside):
             lines.append(
@@ -393,6 +394,11 @@ class Vantage:
 
     def _notices(self) -> list[str]:
         told = []
+        if crowded := matching.crowded(self._a, self._b):
+            told.append(
+                f"Of {counted(crowded, 'Sec-WebSocket-Key')} there are more than {matching.MAX_SAME_KEY} connections "
+                "each: that does not say which of these are in both."
+            )
         if not self._pairs:
             told.append("No connection is in both captures. `--as sessions` compares them as two sessions.")
         elif self._clocks is None:
@@ -419,15 +425,7 @@ def _other_points(a: Connection, b: Connection) -> list[tuple[int, int, bool]]:
     return found
 
 
-def _same_tcp(a: Connection, b: Connection) -> bool:
-    return a.flow.client.port == b.flow.client.port and a.flow.server.port == b.flow.server.port
-
-
 def _round_trip(points: Points) -> int:
     """What messages of both directions take between the captures together: negative if B is nearer to the station."""
     up, down = points.difference_ns[points.up], points.difference_ns[~points.up]
     return int(np.median(up) - np.median(down)) if len(up) and len(down) else 0
-
-
-def _many(count: int, noun: str) -> str:
-    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -22,6 +22,7 @@ from ocppscope.export.rewriting.invented import invented
 from ocppscope.export.rewriting.remaking import Remaking
 from ocppscope.export.rewriting.written import texts_in
 from ocppscope.options import Options
+from ocppscope.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def _are_logs(source: Source) -> bool:
 def _headline(evidence: Evidence, chosen: Chosen) -> str:
     """What the file is, for its reader."""
     names, many = ", ".join(evidence.captures), len(chosen.connections)
-    connections = f"{many:,} connection" if many == 1 else f"{many:,} connections"
+    connections = counted(many, "connection")
     return f"ocppscope export: {chosen.rows:,} messages of {connections} from {names or 'what was shown'}."
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ocppscope.model import Event, PacketBlock
 
 MAX_NAMED_ADDRESSES = 1 << 16
-"""Addresses of which it is remembered that they were given."""
+"""Addresses of which it is remembered that they were given; others are given each time."""
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _FIXED = {_SECTION: 16, _INTERFACE: 8, _PACKET: 20}  # bytes of a body before its options, and a packet's data
 _HEAD = struct.Struct("<II")
@@ -64,14 +64,17 @@ class _Heads:
         columns = (segments.key, segments.direction, segments.ip, segments.payload, segments.length)
         for key, direction, ip, at, length in zip(*(column.tolist() for column in columns), strict=True):
             if (key, direction) not in self._open:
-                yield from self._named(endpoints(segments.data, ip)[0].address)
+                for end in endpoints(segments.data, ip):  # both: the other one may never say anything
+                    yield from self._named(end.address)
             if length:
                 yield from self._piece((key, direction), bytes(segments.data[at : at + length]))
 
     def _named(self, address: str) -> Iterator[str]:
-        if address not in self._addresses and len(self._addresses) < MAX_NAMED_ADDRESSES:
+        if address in self._addresses:
+            return
+        if len(self._addresses) < MAX_NAMED_ADDRESSES:
             self._addresses.add(address)
-            yield address
+        yield address
 
     def _piece(self, way: tuple[int, int], data: bytes) -> Iterator[str]:
         held = self._open.setdefault(way, bytearray() if data[0] in MAY_BE_HTTP else None)
