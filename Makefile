@@ -28,7 +28,7 @@ demo: $(VENV)/.runtime ## install ocppscope into .venv and read a capture with i
 	@echo "  $(BIN)/ocppscope --help                      the rest"
 
 test: $(VENV)/.test $(READERS)/.done ## run all tests
-	$(BIN)/python -m pytest -n auto $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n auto --maxschedchunk 16 $(PYTEST_OPTIONS)
 
 lint: $(VENV)/.lint ## check style and types
 	$(BIN)/ruff check .
