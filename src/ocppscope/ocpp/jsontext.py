@@ -34,7 +34,6 @@ _TOKEN = re.compile(r'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)|[\[\]{}]', re.DOTALL)
 _CLOSED = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE = re.compile("[\ud800-\udfff]")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Nothing:
@@ -195,7 +194,8 @@ def pointer(path: str, name: str | int) -> str:
         return f"{path}/{name}"
     if len(name) > MAX_NAME_SHOWN:
         name = name[:MAX_NAME_SHOWN] + "…"
-    return f"{path}/{_UNPRINTABLE.sub('�', name).replace('~', '~0').replace('/', '~1')}"
+    shown = name if name.isprintable() else "".join(char if char.isprintable() else "�" for char in name)
+    return f"{path}/{shown.replace('~', '~0').replace('/', '~1')}"
 
 
 def without_surrogates(text: str) -> str:

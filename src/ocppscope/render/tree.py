@@ -39,7 +39,6 @@ RATE_UNIT = "chargingRateUnit"
 _HINTS = frozenset({"unit", "unitOfMeasure", "measurand", RATE_UNIT})
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?[0-9.eE+-]+")
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _HEADS = {
     Kind.CALL: ("message type", "id", "action", "payload"),
     Kind.SEND: ("message type", "id", "action", "payload"),
@@ -150,7 +149,8 @@ def pointer(path: str, name: str | int) -> str:
         return f"{path}/{name}"
     if len(name) > MAX_KEY:
         name = name[:MAX_KEY] + "…"
-    return f"{path}/{_UNPRINTABLE.sub('�', name).replace('~', '~0').replace('/', '~1')}"
+    shown = name if name.isprintable() else "".join(char if char.isprintable() else "�" for char in name)
+    return f"{path}/{shown.replace('~', '~0').replace('/', '~1')}"
 
 
 class Tree:
