@@ -170,9 +170,10 @@ def _epoch(found: re.Match[str]) -> Stamp:
 
 
 def instant_in(text: str) -> str:
-    """The first timestamp within a message, or within JSON at all; "" for none."""
+    """The first timestamp within a message, or within JSON at all, as far as it is one; "" for none."""
     found = _IN_MESSAGE.search(text)
-    return found[1] if found and stamp_in(found[1]) is not None else ""
+    said = found and _DATED.match(found[1])
+    return said[0] if said and _dated(said) is not None else ""
 
 
 class Times:
