@@ -219,7 +219,7 @@ class Assembler:
     def _while_stalled(self, segment: Segment) -> None:
         starving = self._starving
         brings = (segment.data or segment.flags & FIN) and not segment.flags & (SYN | RST)
-        awaited = segment.direction == starving and _distance(segment.seq, self._stalled[0].ack) > 0
+        awaited = segment.direction == starving and distance_to(segment.seq, self._stalled[0].ack) > 0
         if awaited and brings:
             self._place(segment)
             if not self._unseen(self._stalled[0]):
@@ -261,7 +261,7 @@ class Assembler:
             self._lose_acknowledged(1 - direction, unseen, segment.time_ns)
         if segment.flags & RST:
             assert half.next is not None
-            if abs(_distance(half.next, segment.seq)) <= MAX_JUMP:
+            if abs(distance_to(half.next, segment.seq)) <= MAX_JUMP:
                 self._reset(segment)
         else:
             self._place(segment)
@@ -284,7 +284,7 @@ class Assembler:
         half = self.halves[direction]
         assert half.next is not None
         target = (half.next + unseen) & MODULUS
-        while (rest := _distance(half.next, target)) > 0:
+        while (rest := distance_to(half.next, target)) > 0:
             if rest == 1 and not half.held:
                 half.phantom = not half.ended
                 half.next = target
@@ -301,7 +301,7 @@ class Assembler:
         fin = bool(flags & FIN)
         if not data and not missing and not fin:
             return
-        start = _distance(half.next, seq)
+        start = distance_to(half.next, seq)
         if start > 0 and not half.delivered and half.isn is None and start == 1:
             half.next, start = seq, 0  # the first thing seen was a keep-alive probe, one byte behind
         if half.phantom and fin and start + len(data) + missing == -1:
@@ -319,7 +319,7 @@ class Assembler:
             self.stream.gap(direction, 1, time_ns, "it was acknowledged, but the capture does not hold it")
         if start < 0:
             half.resent += 1
-            if half.isn is None and _distance(half.begin, seq) < -1 and data:
+            if half.isn is None and distance_to(half.begin, seq) < -1 and data:
                 self.stream.problem(direction, _BEFORE_START, time_ns)
             if start < -1 or len(data) > 1:  # a keep-alive probe may hold any byte (RFC 9293 §3.8.4)
                 self._compare(direction, half, data, -start, time_ns)
@@ -490,6 +490,6 @@ def _end(segment: Segment) -> int:
     return (segment.seq + len(segment.data) + segment.missing) & MODULUS
 
 
-def _distance(here: int, there: int) -> int:
+def distance_to(here: int, there: int) -> int:
     """How far `there` lies ahead of `here` (negative: behind), modulo 2**32 (RFC 9293 §3.4)."""
     return ((there - here + 0x8000_0000) & MODULUS) - 0x8000_0000

@@ -13,11 +13,11 @@ import numpy as np
 
 from ocppscope.model import RoundTrips, Side, Transport, TransportSide
 from ocppscope.wire.link import ACK, FIN, RST, SYN
+from ocppscope.wire.tcp import MODULUS, distance_to
 
 if TYPE_CHECKING:
     from ocppscope.wire.link import Ints
 
-MODULUS = 0xFFFF_FFFF
 MAX_AHEAD = 64 << 20
 """Bytes that a sequence or acknowledgement number may lie ahead and still be believed."""
 COPY_NS = 1_000_000
@@ -297,7 +297,7 @@ class Tally:
         after, top = (seq + length) & MODULUS, own.top
         if top is None:
             own.top = top = seq & MODULUS
-        ahead = _distance(top, after)
+        ahead = distance_to(top, after)
         if ahead > MAX_AHEAD or ahead < -MAX_AHEAD:
             return
         if length == 1 and ahead == 0 and own.acked == top:
@@ -359,7 +359,7 @@ class Tally:
         if self.opener is None or self.syn is None:
             return False
         own = self.ways[self.opener]
-        acknowledged = 0 if own.acked is None else _distance((self.syn + 1) & MODULUS, own.acked)
+        acknowledged = 0 if own.acked is None else distance_to((self.syn + 1) & MODULUS, own.acked)
         return not own.segments and acknowledged <= int(own.fin_ns is not None)
 
     def transport(self, client: int) -> Transport | None:
@@ -385,9 +385,9 @@ def _advance(own: Way, seq: int, after: int, top: int, now: int) -> None:
     if seq == top:
         if own.acked == seq:
             own.flight_end, own.flight_ns = after, now
-    elif _distance(top, seq) > 0:
+    elif distance_to(top, seq) > 0:
         own.hole, own.hole_ns = (top, seq), now
-    if own.acked is not None and _distance(own.acked, top) <= 0:
+    if own.acked is not None and distance_to(own.acked, top) <= 0:
         own.waiting_ns = now
     own.top = after
 
@@ -400,7 +400,7 @@ def _is_copy(own: Way, now: int) -> bool:
 def _fills(own: Way, seq: int, after: int) -> bool:
     """Whether data lies in the hole that was left last."""
     hole = own.hole
-    return hole is not None and _distance(hole[0], seq) >= 0 and _distance(after, hole[1]) >= 0
+    return hole is not None and distance_to(hole[0], seq) >= 0 and distance_to(after, hole[1]) >= 0
 
 
 def _resend(own: Way, after: int, now: int) -> None:
@@ -408,7 +408,7 @@ def _resend(own: Way, after: int, now: int) -> None:
     own.resent_ns = now
     if own.flight_end is not None:
         own.flight_end, own.waiting_ns = None, own.flight_ns
-    if own.acked is not None and _distance(own.acked, after) > 0:
+    if own.acked is not None and distance_to(own.acked, after) > 0:
         if not own.run:
             own.run_ns = now
         own.run += 1
@@ -427,7 +427,7 @@ def _side(way: Way, until_ns: int) -> TransportSide:
     zero_ns = way.zero_longest_ns
     if way.zero_ns is not None:
         zero_ns = max(zero_ns, until_ns - way.zero_ns)
-    waits = way.top is not None and way.acked is not None and _distance(way.acked, way.top) > 0
+    waits = way.top is not None and way.acked is not None and distance_to(way.acked, way.top) > 0
     return TransportSide(
         segments=way.segments,
         payload_bytes=way.octets,
@@ -451,8 +451,3 @@ def _bounds(bucket: int) -> tuple[int, int]:
     start = bucket - 4 * octave
     shift = octave + FIRST_OCTAVE - 3
     return start << shift, (start + 1) << shift
-
-
-def _distance(here: int, there: int) -> int:
-    """How far `there` lies ahead of `here` (negative: behind), modulo 2**32 (RFC 9293 §3.4)."""
-    return ((there - here + 0x8000_0000) & MODULUS) - 0x8000_0000
