@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from ocppscope.wire.plausible import Column
 
-    Cells = NDArray[np.int32]
-    """Bytes of a text: below 256 what it is, else 256 and the number of an unknown one."""
+    Cells = NDArray[np.uint16]
+    """Bytes of a text: below 256 what it is, else 256 and the number of an unknown one, or its distance."""
+    Lengths = NDArray[np.int32]
 
 WINDOW = 32768
 """Bytes of text that deflate can refer back to."""
@@ -71,12 +72,13 @@ _TAIL = b"\x00\x00\xff\xff"
 _LONGEST = 258  # bytes that one reference can repeat
 _IMPOSSIBLE = 1
 _COST_OF_A_BYTE = 300  # what a byte takes even of a single text, in bytes of many
-_DISTANCES = np.arange(WINDOW, 0, -1)
-_NUMBERED = (
-    (_DISTANCES % 256).astype(np.uint8).tobytes(),
-    ((_DISTANCES % 256 + 1 + _DISTANCES // 256) % 256).astype(np.uint8).tobytes(),
-)
-"""Two histories that differ in each place, and whose difference and content tell the distance."""
+_UNKNOWN = np.arange(256, 256 + WINDOW, dtype=np.uint16)
+"""A window of which nothing is known, each byte with a number of its own."""
+_BEFORE = np.arange(256 + WINDOW, 256, -1, dtype=np.uint16)
+"""A window before a loss, each byte as its distance."""
+_UNKNOWN.flags.writeable = _BEFORE.flags.writeable = False
+_NO_CELLS = np.zeros(0, np.uint16)
+_NO_LENGTHS = np.zeros(0, np.int32)
 
 
 class Reading(NamedTuple):
@@ -88,33 +90,34 @@ class Reading(NamedTuple):
     whole: bool
 
 
-class _Symbolic:
-    """Inflates what follows a loss: cells of 256 + n are the byte n before it (1: the last one)."""
+class _Inflated(NamedTuple):
+    """What follows a loss, inflated over two histories that differ in each byte of before it."""
 
-    def __init__(self) -> None:
-        self._pair: tuple[_Decompress, ...] = tuple(zlib.decompressobj(-15, zdict=numbers) for numbers in _NUMBERED)
+    first: bytes
+    second: bytes
+    ended: bool  # the sender has ended the stream, and the next message refers to nothing
+    cut: bool  # it was longer than the limit
 
-    def inflate(self, payload: bytes, limit: int) -> tuple[bytes, bytes]:
-        """Both readings, raising `zlib.error`."""
-        first, second = (one.decompress(payload + _TAIL, limit) for one in self._pair)
-        return first, second
-
-    @property
-    def ended(self) -> bool:
-        """Whether the sender has ended the stream, and the next message refers to nothing."""
-        return self._pair[0].eof
-
-    @property
-    def cut(self) -> bool:
-        """Whether a text was longer than the limit."""
-        return bool(self._pair[0].unconsumed_tail)
+    def cells(self) -> Cells:
+        """Its last cells: 256 + n is the byte n before the loss (1: the last one)."""
+        one, two = (np.frombuffer(text[-WINDOW:], np.uint8) for text in self[:2])
+        distance = (two - one - 1).astype(np.uint16) * 256 + one
+        return np.where(one == two, one, 256 + distance).astype(np.uint16)
 
 
-def _cells(first: bytes, second: bytes) -> Cells:
-    one, two = np.frombuffer(first, np.uint8), np.frombuffer(second, np.uint8)
-    distance = (two - one - 1).astype(np.int32) * 256 + one
-    found: Cells = np.where(one == two, one.astype(np.int32), 256 + distance)
-    return found
+def _inflate(cells: Cells, payload: bytes, limit: int) -> _Inflated:
+    """Inflates a message over a window of cells, of which each distance is told by both readings together.
+
+    `zlib.error` for what no deflate makes, and where a message does not end with a block (RFC 7692 §7.2.1).
+    """
+    found = []
+    for numbers in (cells, cells + (cells >> 8)):
+        inflater = zlib.decompressobj(-15, zdict=numbers.astype(np.uint8).tobytes())
+        found.append(inflater.decompress(payload + _TAIL, limit))
+    cut = bool(inflater.unconsumed_tail)
+    if not inflater.eof and not cut and not _stored(inflater):
+        raise zlib.error("a message ends within a block")
+    return _Inflated(found[0], found[1], inflater.eof, cut)
 
 
 def _long(first: bytes, second: bytes) -> Reading:
@@ -137,6 +140,8 @@ def history_of(inflater: _Decompress) -> bytes | None:
     None if it is not between two blocks: after corrupt data, or a message that ended too early.
     """
     low, high = 0, WINDOW
+    if _asked(inflater, WINDOW, 1) is not None:
+        low = WINDOW  # as soon as so much was said
     while low < high:
         middle = (low + high + 1) // 2
         if _asked(inflater, middle, 1) is not None:
@@ -207,36 +212,35 @@ class Recovery:
         self._sends = False
         self.blind = history is None  # nothing from before the first text is known
         self._note_ids(known)
-        self._tape: Cells = np.frombuffer(known, np.uint8).astype(np.int32)
-        if history is None:
-            self._tape = self._fresh(WINDOW)
+        self._tape: Cells = np.frombuffer(known, np.uint8).astype(np.uint16)
         self._tried = self._tried_before = self._narrowed = self._asked = 0
         self._begin(0)
         if history is None:
-            self._settle(0)
+            self._forget()
 
     def _fresh(self, count: int) -> Cells:
         first = 256 + self._variables
         self._variables += count
-        return np.arange(first, first + count, dtype=np.int32)
+        return np.arange(first, first + count, dtype=np.uint16)
 
     # --- losses -----------------------------------------------------------------------------------------------
 
     def _begin(self, wire_bytes: int) -> None:
         """A loss of so many bytes, before which the text was what the tape says."""
-        self._symbolic = _Symbolic()
-        self._texts: list[Cells] = []
-        self._literal: list[Cells] = []
+        self._texts: list[Cells] = []  # with numbers of unknown bytes, once it is settled where the loss begins
+        self._literal: list[Cells] = []  # the same texts, with distances before the loss
+        self._ended = self.cut = False  # of the last text: see `_Inflated`
         self._since = 0
         self._base: Cells | None = None
         self._wire_bytes = wire_bytes
-        self._lengths = np.arange(0)
+        self._lengths = _NO_LENGTHS
         self._ratio = TEXT_PER_WIRE_BYTE
         self._tried_before, self._tried = self._tried_before + self._tried, 0
         self._extend()
 
     def _extend(self) -> None:
-        self._lengths = np.arange(1, min(MAX_LOST_TEXT, self._bound_of(MAX_TEXT_PER_WIRE_BYTE)) + 1)
+        most = min(MAX_LOST_TEXT, self._bound_of(MAX_TEXT_PER_WIRE_BYTE))
+        self._lengths = np.arange(1, most + 1, dtype=np.int32)
 
     def _bound_of(self, ratio: int) -> int:
         return MIN_LOST_TEXT + ratio * self._wire_bytes
@@ -259,8 +263,7 @@ class Recovery:
         numbers = {cell: 256 + number for number, cell in enumerate(unknown.tolist())}
         self._allowed = {numbers[cell]: mask for cell, mask in self._allowed.items() if cell in numbers}
         self._variables = len(numbers)
-        found: Cells = np.where(window < 256, window, 256 + np.searchsorted(unknown, window)).astype(np.int32)
-        return found
+        return np.where(window < 256, window, 256 + np.searchsorted(unknown, window)).astype(np.uint16)
 
     def _window(self) -> Cells:
         """The last cells before now."""
@@ -271,14 +274,14 @@ class Recovery:
         """Gives up what was before the loss and all that was inferred; keeps that many texts."""
         self._allowed.clear()
         self._complete = False
-        self._base = self._fresh(WINDOW)
-        self._tape = self._tape[:0]
+        self._variables = WINDOW
+        self._base, self._tape, self._lengths = _UNKNOWN, _NO_CELLS, _NO_LENGTHS
         self._texts = [self._bound(cells) for cells in self._literal[:texts]]
 
     def _settle(self, length: int) -> None:
         """The lost text is taken to have had that length."""
         self._base = np.concatenate([self._tape, self._fresh(length)])[-WINDOW:].copy()
-        self._tape = self._tape[:0]
+        self._tape, self._lengths = _NO_CELLS, _NO_LENGTHS
         self._texts = [self._bound(cells) for cells in self._literal]
         self._renew([index for index, cells in enumerate(self._texts) if int(cells.max(initial=0)) >= 256])
 
@@ -286,19 +289,19 @@ class Recovery:
         """Cells that name distances before the loss, as what stood there."""
         assert self._base is not None
         base = self._base
-        distances = cells - 256
-        far = distances > len(base)
-        found: Cells = np.where(cells < 256, cells, base[-np.clip(distances, 1, len(base))])
-        return np.where(far & (cells >= 256), 256, found)
+        distances = cells.astype(np.intp) - 256
+        found = np.where(cells < 256, cells, base[-np.clip(distances, 1, len(base))])
+        return np.where(distances > len(base), 256, found).astype(np.uint16)
 
     # --- messages ---------------------------------------------------------------------------------------------
 
     def message(self, payload: bytes, limit: int, ids: Callable[[], set[bytes]] = set) -> Reading:
         """What can be told of the next message, given UUIDs that the other side has used; raises `zlib.error`."""
-        first, second = self._symbolic.inflate(payload, limit)
+        inflated = _inflate(np.concatenate([_BEFORE, *self._literal])[-WINDOW:], payload, limit)
+        first, second, self._ended, self.cut = inflated
         self._since += len(first)
         certain = first == second
-        cells = _cells(first[-WINDOW:], second[-WINDOW:])
+        cells = inflated.cells()
         self._literal.append(cells)
         self._trim()
         if self._base is None and self._since >= WINDOW:
@@ -368,16 +371,16 @@ class Recovery:
         if len(possible) == 1 and self._believed(int(possible[0])):
             self._settle(int(possible[0]))
 
-    def _possible(self) -> NDArray[np.int_]:
+    def _possible(self) -> Lengths:
         """The lengths that the lost bytes can have stood for."""
         return self._lengths[self._lengths <= self._bound_of(self._ratio)]
 
     def _believed(self, length: int) -> bool:
         """Whether messages since have repeated enough from before the loss, if its length was that."""
-        found = [count for text in self._literal if (count := int((text - 256 > length).sum()))]
+        found = [count for text in self._literal if (count := int((text > 256 + length).sum()))]
         return sum(found) >= (MIN_EVIDENCE if len(found) > 1 else MIN_EVIDENCE_OF_ONE)
 
-    def _assumed(self, cells: Cells, lengths: NDArray[np.int_]) -> Column:
+    def _assumed(self, cells: Cells, lengths: Lengths) -> Column:
         """The text as each length would have it."""
         tape = np.where(self._tape < 256, self._tape, WILDCARD)
         beyond = _IMPOSSIBLE if self._complete else WILDCARD
@@ -481,7 +484,7 @@ class Recovery:
         digits = [bool(mask & _HEX) for mask in self._sets(place) if mask.bit_count() == 1]
         return len(digits) < _ID_LENGTH and sum(digits) >= MIN_KNOWN_DIGITS
 
-    def _ids_under(self, place: Cells, lengths: NDArray[np.int_]) -> list[tuple[int, bytes]]:
+    def _ids_under(self, place: Cells, lengths: Lengths) -> list[tuple[int, bytes]]:
         """The id as each length would have it."""
         column, every = self._assumed(place, lengths), np.arange(len(lengths))
         rows = np.zeros((len(lengths), _ID_LENGTH), np.uint8)
@@ -523,14 +526,9 @@ class Recovery:
     # --- the way out ------------------------------------------------------------------------------------------
 
     @property
-    def cut(self) -> bool:
-        """Whether the last text was longer than the limit."""
-        return self._symbolic.cut
-
-    @property
     def history(self) -> bytes | None:
         """The text that the next message can refer to, once all of it was captured and is known."""
-        if self._symbolic.ended:
+        if self._ended:
             return b""
         if self._base is None or self._since < WINDOW:
             return None
