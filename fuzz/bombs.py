@@ -31,6 +31,8 @@ FULL = {
     "flows-of-requests": 1_000_000,
     "flows-midstream": 1_000_000,
     "stations-closing": 100_000,
+    "contexts": 10_000,
+    "contexts-in-doubt": 5_000,
     "frames-unfinished": 500,
     "ip-fragments": 1_000_000,
 }

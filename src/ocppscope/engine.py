@@ -41,6 +41,7 @@ from ocppscope.wire.dismissal import Dismissed, dismissed
 from ocppscope.wire.frames import COMPRESSED, MASKED
 from ocppscope.wire.held import HeldBack
 from ocppscope.wire.http import is_plain_request
+from ocppscope.wire.inflate import Contexts
 from ocppscope.wire.link import (
     ACK,
     FIN,
@@ -170,6 +171,7 @@ class Engine:
         self._stalled: dict[int, Track] = {}
         self._attempts = Attempts()
         self.round_trips = RoundTripTable()
+        self.contexts = Contexts()
         self._tls = TlsFlows(self._flows, self.emit)
         self._waiting: OrderedDict[int, int] = OrderedDict()  # tracks that are but a SYN → until when; oldest first
         self.batch = Batch()

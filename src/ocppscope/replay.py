@@ -48,6 +48,7 @@ from ocppscope.ocpp.exchange import Dialogue
 from ocppscope.options import Options
 from ocppscope.track import Track
 from ocppscope.wire.http import Upgrade, UpgradeState
+from ocppscope.wire.inflate import Contexts
 from ocppscope.wire.transport import RoundTripTable
 from ocppscope.wire.websocket import Reader
 
@@ -214,6 +215,7 @@ class Replay:
         self.connections: dict[int, Connection] = {}  # the latest snapshots, by number
         self.batch = Batch()
         self.round_trips = RoundTripTable()  # stays empty: a log knows no segments
+        self.contexts = Contexts()  # and no deflate
         self._now: int | None = None
         self._opened = 0  # connections that the log has begun
         self._enrolled = 0  # those that were recognised

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ocppscope.batch import Batch
     from ocppscope.options import Options
     from ocppscope.wire.decrypt import Secrets
+    from ocppscope.wire.inflate import Contexts
     from ocppscope.wire.transport import RoundTripTable
 
 MAX_CONNECTION_PROBLEMS = 32
@@ -61,6 +62,7 @@ class Host(Protocol):
     options: Options
     batch: Batch
     round_trips: RoundTripTable
+    contexts: Contexts
 
     @property
     def secrets(self) -> Secrets | None:
@@ -128,7 +130,7 @@ class Track:
 
     def __init__(self, host: Host, ends: tuple[Endpoint, Endpoint], opened_ns: int, first_packet: int) -> None:
         self._host = host
-        self.observer = ConnectionObserver(self, host.secrets)
+        self.observer = ConnectionObserver(self, host.secrets, host.contexts)
         self.tally = Tally(host.round_trips)
         self.ends = ends
         self.opened_ns = opened_ns
@@ -394,6 +396,7 @@ class Track:
         if self.observer.inside is not None:
             self.observer.inside.finish(time_ns)
         self.observer.finish(time_ns)
+        self.observer.forget_contexts()
         self._lanes = None
         if self.number < 0 or self.dialogue is None:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,6 +36,9 @@ _ANSWER = (
 )
 _BOOT = '[2,"{}","BootNotification",{{"chargePointVendor":"V","chargePointModel":"M{}"}}]'
 _BOOTED = '[3,"{}",{{"status":"Accepted","currentTime":"2026-11-22T12:00:00Z","interval":300}}]'
+_DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+_TRANSFER = '[2,"{}","DataTransfer",{{"vendorId":"V","data":"{}"}}]'
+_TRANSFERRED = '[3,"{}",{{"status":"Accepted","data":"{}"}}]'
 _BEAT = '[2,"{}","Heartbeat",{{}}]'
 _BEATEN = '[3,"{}",{{"currentTime":"2026-11-22T12:00:00Z"}}]'
 
@@ -374,16 +378,18 @@ def chunks_endless(path: Path, size: int) -> Path:
 # --- TCP --------------------------------------------------------------------------------------------------------
 
 
-def _upgraded(client: tuple[int, int] = (1, 50000), number: int = 1) -> tuple[list[bytes], int, int]:
+def _upgraded(
+    client: tuple[int, int] = (1, 50000), number: int = 1, extension: bytes = b""
+) -> tuple[list[bytes], int, int]:
     """The packets of an upgrade, and the next sequence numbers."""
-    request = _UPGRADE.format(number).encode()
+    request, answer = (head[:-2] + extension + head[-2:] for head in (_UPGRADE.format(number).encode(), _ANSWER))
     packets = [
         tcp_packet(client, CSMS, 1000, 0, SYN),
         tcp_packet(CSMS, client, 2000, 1001, SYN | ACK),
         tcp_packet(client, CSMS, 1001, 2001, ACK, request),
-        tcp_packet(CSMS, client, 2001, 1001 + len(request), ACK, _ANSWER),
+        tcp_packet(CSMS, client, 2001, 1001 + len(request), ACK, answer),
     ]
-    return packets, 1001 + len(request), 2001 + len(_ANSWER)
+    return packets, 1001 + len(request), 2001 + len(answer)
 
 
 @bomb
@@ -520,6 +526,52 @@ def stations_open(path: Path, size: int) -> Path:
 def stations_closing(path: Path, size: int) -> Path:
     """`size` stations with a boot each, which leave at once."""
     return _stations(path, size, lambda n: (_BOOT.format(n, n), _BOOTED.format(n)), closing=True)
+
+
+class _Contexts:
+    """A station that keeps its deflate context, and its CSMS."""
+
+    def __init__(self, number: int) -> None:
+        self.ends = _ends(number), CSMS
+        self.begin, *self.places = _upgraded(self.ends[0], number, _DEFLATE)
+        self._squeezers = [zlib.compressobj(9, zlib.DEFLATED, -15, 1) for _ in self.ends]
+
+    def say(self, side: int, text: str) -> bytes:
+        squeezer, ends, places = self._squeezers[side], self.ends, self.places
+        octets = (squeezer.compress(text.encode()) + squeezer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+        data = _with_opcode(frame(octets, masked=side == 0), 0xC1)
+        packet = tcp_packet(ends[side], ends[1 - side], places[side], places[1 - side], ACK, data)
+        places[side] += len(data)
+        return packet
+
+
+def _squeezed(path: Path, size: int, *, turns: int, unseen: int) -> Path:
+    """`size` stations that take turns in saying 1.3 KB; of the first `unseen` turns there is nothing."""
+    noise = random.Random(9)
+
+    def packets() -> Iterator[bytes]:
+        stations = [_Contexts(n) for n in range(size)]
+        for station in stations if not unseen else ():
+            yield from station.begin
+        for turn in range(turns):
+            for station in stations:
+                call = _TRANSFER.format(turn, noise.randbytes(300).hex())
+                said = station.say(0, call), station.say(1, _TRANSFERRED.format(turn, noise.randbytes(300).hex()))
+                yield from said if turn >= unseen else ()
+
+    return write_packets(path, packets(), step_ns=100_000)
+
+
+@bomb
+def contexts(path: Path, size: int) -> Path:
+    """`size` stations with full deflate contexts."""
+    return _squeezed(path, size, turns=60, unseen=0)
+
+
+@bomb
+def contexts_in_doubt(path: Path, size: int) -> Path:
+    """The same, met midway, so that nothing is known of their contexts."""
+    return _squeezed(path, size, turns=34, unseen=30)
 
 
 @bomb

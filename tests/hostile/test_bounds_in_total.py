@@ -28,6 +28,7 @@ from ocppscope.model import (
 from ocppscope.model import Endpoint as End
 from ocppscope.ocpp.exchange import ORDINARY_PENDING, Dialogue
 from ocppscope.track import Track
+from ocppscope.wire import inflate
 from ocppscope.wire.connection import ConnectionObserver
 from ocppscope.wire.handshake import MAX_SHARED_CHARS, open_handshake
 from ocppscope.wire.heads import read_request
@@ -71,7 +72,8 @@ def of_kind(events: Iterable[Event], kind: type[E]) -> list[E]:
 @pytest.mark.parametrize(
     ("bomb", "size"),
     [("stations-closing", 60), ("flows-of-syns", 200), ("flows-of-requests", 100),
-     ("flows-midstream", 100), ("holes-everywhere", 6), ("flows-of-tls", 100)],
+     ("flows-midstream", 100), ("holes-everywhere", 6), ("flows-of-tls", 100), ("contexts", 8),
+     ("contexts-in-doubt", 8)],
 )  # fmt: skip
 def test_connections_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bomb: str, size: int):
     """Nor do they wait for the garbage collector, which comes late where much is kept."""
@@ -381,6 +383,24 @@ class Jar:
 
     def held_back(self) -> int:
         return self.size
+
+
+@pytest.mark.parametrize(("bomb", "size"), [("contexts", 12), ("contexts-in-doubt", 6)])
+def test_few_contexts_tell_what_many_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bomb: str, size: int):
+    blocks, told, awake = list(made(tmp_path, bomb, size)), list[list[Event]](), 0
+    for few in (False, True):
+        if few:
+            monkeypatch.setattr(inflate, "MAX_AWAKE", 3)
+        engine, events = Engine(), list[Event]()
+        for block in blocks:
+            events += engine.packets(block)
+            awake = len(engine.contexts.awake)
+            assert awake <= inflate.MAX_AWAKE
+        events += engine.finish()
+        assert engine.contexts.resting == len(engine.contexts.awake) == len(engine.contexts.in_doubt) == 0
+        told.append(events)
+    assert told[0] == told[1]
+    assert (awake == 3) == (bomb == "contexts")
 
 
 def test_who_holds_most():

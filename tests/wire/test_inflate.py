@@ -170,7 +170,6 @@ def test_without_takeover_a_loss_costs_nothing_more() -> None:
     deflater, inflater = Deflater(takeover=False), Inflater(takeover=False)
     inflater.lose(100)
     assert inflater.message(deflater.message(CALL)) == (CALL, None, False)
-    assert not inflater.in_doubt
 
 
 def test_from_the_middle_nothing_wrong_is_told() -> None:

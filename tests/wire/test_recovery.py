@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocppscope.wire import plausible, recovery
-from ocppscope.wire.inflate import Inflated, Inflater
+from ocppscope.wire.inflate import Contexts, Inflated, Inflater
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
 from ocppscope.wire.recovery import Recovery, history_of
 from support_engine import CAPTURES, SIDES, groups, octets, run, truth_of
@@ -231,7 +231,8 @@ def test_what_only_the_grammar_can_fill_in_is_filled_in() -> None:
 
 
 def test_after_a_window_of_certain_text_the_doubt_is_over() -> None:
-    deflater, inflater = zlib.compressobj(wbits=-15), Inflater(takeover=True)
+    contexts = Contexts()
+    deflater, inflater = zlib.compressobj(wbits=-15), Inflater(takeover=True, contexts=contexts)
 
     def message(text: bytes) -> Inflated:
         return inflater.message((deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4])
@@ -240,17 +241,19 @@ def test_after_a_window_of_certain_text_the_doubt_is_over() -> None:
     inflater.lose(30)
     noise = bytes(random.Random(2).choices(range(48, 120), k=recovery.WINDOW)).replace(b"Hea", b"hea")
     assert message(noise[: recovery.WINDOW - 1]).problem is None
-    assert inflater.in_doubt
+    assert inflater in contexts.in_doubt
     assert message(b"[2,").problem is None
-    assert not inflater.in_doubt
+    assert inflater in contexts.awake
+    assert not contexts.in_doubt
     assert message(noise[100:200] + b'"Heartbeat"') == (noise[100:200] + b'"Heartbeat"', None, False)
 
 
 def test_the_end_of_a_stream_ends_the_doubt() -> None:
-    inflater = Inflater(takeover=True)
+    contexts = Contexts()
+    inflater = Inflater(takeover=True, contexts=contexts)
     inflater.lose(30)
     assert inflater.message(bytes.fromhex("f3 48 cd c9 c9 07 00 00")).text == b"Hello"
-    assert not inflater.in_doubt
+    assert inflater in contexts.awake
     assert inflater.message(bytes.fromhex("f2 48 cd c9 c9 07 00")) == (b"Hello", None, False)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ocppscope.model import Handshake, Problem, Side, Text
 from ocppscope.wire.http import Upgrade, UpgradeState, looks_like_request, looks_like_response
-from ocppscope.wire.inflate import Inflater
+from ocppscope.wire.inflate import Contexts, Inflater
 from ocppscope.wire.tcp import Assembler
 from ocppscope.wire.tlsflow import TlsReader
 from ocppscope.wire.websocket import Control, Reader, State
@@ -104,6 +104,7 @@ class ConnectionObserver:
         "_upgrade",
         "assembler",
         "client",
+        "contexts",
         "inside",
         "keys",
         "listener",
@@ -113,9 +114,11 @@ class ConnectionObserver:
         "trial_bytes",
     )
 
-    def __init__(self, listener: Listener, keys: Secrets | None = None) -> None:
-        """With `keys`, what TLS protects is looked at as well, as far as they open it."""
+    def __init__(self, listener: Listener, keys: Secrets | None = None, contexts: Contexts | None = None) -> None:
+        """With `keys`, what TLS protects is looked at as well, as far as they open it. Without `contexts`, its are
+        not counted with those of others."""
         self.listener = listener
+        self.contexts = contexts or Contexts()
         self.keys = keys
         self.inside: TlsStream | None = None  # TLS is decrypted; all other members are about what is in it
         self.assembler = Assembler(self)
@@ -230,6 +233,14 @@ class ConnectionObserver:
         for reader in self.readers:
             if reader is not None and not reader.idle:
                 reader.let_go()
+
+    def forget_contexts(self) -> None:
+        """No compressed message will come any more."""
+        for reader in self.readers:
+            if reader is not None:
+                reader.forget_context()
+        for trial in self._trial or ():
+            trial.clear()
 
     def release(self) -> None:
         """Nobody will feed it any more. Only what it was is kept, and no circle, which would outlive it."""
@@ -349,7 +360,7 @@ class ConnectionObserver:
                 fresh = (
                     deflate.station_no_context_takeover if side is Side.STATION else deflate.csms_no_context_takeover
                 )
-                inflater = Inflater(takeover=not fresh)
+                inflater = Inflater(takeover=not fresh, contexts=self.contexts)
             self.readers[direction] = Reader(side, self.listener, inflater)
         self._introduce_inflaters()
 
@@ -400,7 +411,7 @@ class ConnectionObserver:
 
     def _new_trial(self, direction: int) -> _Trial:
         sides = (Side.STATION, Side.CSMS) if self.client is None else (self.side(direction),)
-        return _Trial(sides)
+        return _Trial(sides, self.contexts)
 
     def _try(self, direction: int, data: bytes, time_ns: int, packet: int) -> None:
         assert self._trial is not None
@@ -431,15 +442,16 @@ class ConnectionObserver:
         self._introduce_inflaters()
         for one, believed in ((trial, self.readers[direction]), (other, self.readers[1 - direction])):
             one.pass_on(self.listener, believed)
+            one.clear(but=believed)
 
 
 class _Trial:
     """The readers that try to make sense of one direction; their finds are held until one of them is believed."""
 
-    __slots__ = ("_sides", "fed", "readers")
+    __slots__ = ("_contexts", "_sides", "fed", "readers")
 
-    def __init__(self, sides: tuple[Side, ...]) -> None:
-        self._sides = sides
+    def __init__(self, sides: tuple[Side, ...], contexts: Contexts) -> None:
+        self._sides, self._contexts = sides, contexts
         self.fed = 0
         self.readers: list[Reader] = []  # none before there is something to read
 
@@ -454,9 +466,17 @@ class _Trial:
 
     def restart(self) -> None:
         """Forgets what was fed: bytes are missing after it."""
-        self.readers = [
-            Reader(side, _Held(), Inflater(takeover=True, midstream=True), synced=False) for side in self._sides
-        ]
+        self.clear()
+        for side in self._sides:
+            inflater = Inflater(takeover=True, midstream=True, contexts=self._contexts)
+            self.readers.append(Reader(side, _Held(), inflater, synced=False))
+
+    def clear(self, but: Reader | None = None) -> None:
+        """Lets go of the readers, one of which may go on elsewhere."""
+        for reader in self.readers:
+            if reader is not but:
+                reader.forget_context()
+        self.readers = []
 
     def feed(self, data: bytes, time_ns: int, packet: int) -> bool:
         """Whether one of the readers has found frames; it is the first of `readers` then."""

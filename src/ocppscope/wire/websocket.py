@@ -163,6 +163,11 @@ class Reader:
         elif self._buffer:
             self._skip(len(self._buffer))
 
+    def forget_context(self) -> None:
+        """No compressed message will come any more."""
+        if self.inflater is not None:
+            self.inflater.release()
+
     # --- input ------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes, time_ns: int, packet: int) -> None:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ocppscope.export.rewriting.encoding import Deflater, corrupt, frame_like, head_like, simple_frame, spread
+from ocppscope.export.rewriting.encoding import (
+    Compressors,
+    Deflater,
+    corrupt,
+    frame_like,
+    head_like,
+    simple_frame,
+    spread,
+)
 from ocppscope.wire.frames import Header, read_header, unmask
 
 LENGTHS = (0, 1, 125, 126, 127, 65_535, 65_536, 100_000)
@@ -61,7 +69,7 @@ def test_a_payload_is_spread_on_all_fragments(lengths: list[int], total: int):
     st.booleans(),
 )
 def test_an_inflater_of_the_agreed_window_reads_it(texts: list[bytes], bits: int, takeover: bool):
-    deflater, inflater = Deflater(bits, takeover=takeover), zlib.decompressobj(-max(bits, 9))
+    deflater, inflater = Deflater(bits, Compressors(), takeover=takeover), zlib.decompressobj(-max(bits, 9))
     for text in texts:
         if not takeover:
             inflater = zlib.decompressobj(-max(bits, 9))
@@ -72,13 +80,13 @@ def test_an_inflater_of_the_agreed_window_reads_it(texts: list[bytes], bits: int
 
 def test_a_window_of_256_bytes_is_never_left():
     """zlib cannot be told so small a window: then nothing is repeated at all, and any reader can follow."""
-    made = Deflater(8, takeover=True)
+    made = Deflater(8, Compressors(), takeover=True)
     sizes = [len(made.message(bytes(range(256)) * 4)) for _ in range(3)]
     assert min(sizes) > 900
 
 
 def test_a_riddle_shows_its_beginning_and_no_more():
-    payload = Deflater(15, takeover=True).riddle(b'[2,"7",', 60)
+    payload = Deflater(15, Compressors(), takeover=True).riddle(b'[2,"7",', 60)
     with pytest.raises(zlib.error):
         zlib.decompressobj(-15).decompress(payload + TAIL)
     text = zlib.decompressobj(-15, zdict=b"?" * 32768).decompress(payload + TAIL)

@@ -6,6 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from ocppscope.wire.frames import unmask
+from ocppscope.wire.seats import Seats
 
 if TYPE_CHECKING:
     from zlib import _Compress
@@ -18,6 +19,9 @@ MAX_WINDOW, MEMORY_LEVEL = 12, 5
 """Window bits that are used, however many were agreed, and zlib's level of memory: 32 KiB a direction, not 256."""
 SMALLEST_WINDOW = 9
 """Window bits that zlib can compress with; below, it may not repeat anything."""
+
+MAX_COMPRESSORS = 1 << 12
+"""Directions of all connections whose texts refer to earlier ones; of more, some begin anew."""
 
 _FIN = 0x80
 _TAIL = b"\x00\x00\xff\xff"
@@ -70,11 +74,29 @@ def corrupt(length: int) -> bytes:
     return _CORRUPT.ljust(length, b"\0")
 
 
+class Compressors:
+    """The contexts of all connections that are written."""
+
+    def __init__(self) -> None:
+        self._busy: Seats[Deflater] = Seats(MAX_COMPRESSORS)
+
+    def takes(self, one: Deflater) -> None:
+        """A direction has a context from now on."""
+        other = self._busy.take(one)
+        if other is not None:
+            other.forget()
+
+    def leaves(self, one: Deflater) -> None:
+        """It has none any more."""
+        self._busy.leave(one)
+
+
 class Deflater:
     """Compresses the messages of one direction, as far as its `window_bits` and `takeover` allow."""
 
-    def __init__(self, window_bits: int, *, takeover: bool) -> None:
+    def __init__(self, window_bits: int, compressors: Compressors, *, takeover: bool) -> None:
         self._bits = window_bits
+        self._compressors = compressors
         self.takeover = takeover
         self._zlib: _Compress | None = None
 
@@ -82,13 +104,17 @@ class Deflater:
         """The payload of the next message."""
         if not text:
             return NOTHING
-        compressor = self._zlib or self._fresh()
-        self._zlib = compressor if self.takeover else None
+        compressor = self._zlib
+        if compressor is None:
+            compressor = self._fresh()
+            if self.takeover:
+                self._zlib = compressor
+                self._compressors.takes(self)
         return (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
 
     def riddle(self, beginning: bytes, length: int) -> bytes:
         """A payload whose text cannot be known but for its beginning: the rest repeats what was never sent."""
-        self._zlib = None
+        self.forget()
         compressor = zlib.compressobj(1, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, _UNKNOWN)
         text = beginning.ljust(length, b"\0")
         return (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
@@ -96,6 +122,7 @@ class Deflater:
     def forget(self) -> None:
         """What follows refers to nothing before it."""
         self._zlib = None
+        self._compressors.leaves(self)
 
     def _fresh(self) -> _Compress:
         if self._bits < SMALLEST_WINDOW:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ocppscope.export.rewriting.encoding import Deflater, corrupt, frame_like, head_like, spread
+from ocppscope.export.rewriting.encoding import corrupt, frame_like, head_like, spread
 from ocppscope.wire.frames import CLOSE, MAX_CONTROL, unmask
 
 if TYPE_CHECKING:
@@ -76,25 +76,26 @@ def _compressed(
 ) -> None:
     """With context takeover, everything from the first change on is compressed anew."""
     if way.deflater is None:
-        way.deflater, way.diverged = Deflater(15, takeover=True), True
+        way.diverged = True
+    deflater = way.deflater or way.compress(15, takeover=True)
     doubts = {problem.code for problem in text.problems}
     if doubts & IN_DOUBT:
         way.diverged = True
-        way.deflater.forget()
+        deflater.forget()
     if damaged:
         _overwrite(frames)
     elif "ws.deflate-corrupt" in doubts:
         _fill(frames, None, corrupt(sum(len(frame.payload) for frame in frames)))
     elif "ws.context-lost" in doubts:
         name = b"" if content.is_torn else _name(text.payload, redactor)
-        _fill(frames, None, way.deflater.riddle(name, len(text.payload)))
+        _fill(frames, None, deflater.riddle(name, len(text.payload)))
     else:
         new = _redacted(text, content, redactor)
         if new == text.payload and not way.diverged:
             _keep(frames)
             return
-        way.diverged |= way.deflater.takeover
-        _fill(frames, None, way.deflater.message(new))
+        way.diverged |= deflater.takeover
+        _fill(frames, None, deflater.message(new))
 
 
 def _keep(frames: Sequence[Frame]) -> None:

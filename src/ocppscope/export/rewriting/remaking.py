@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 from ocppscope.capture.pcapfile import open_captures
 from ocppscope.export.rewriting.copying import comments_of, said
+from ocppscope.export.rewriting.encoding import Compressors
 from ocppscope.export.rewriting.packets import Packets
 from ocppscope.export.rewriting.packetwriting import PacketWriter
 from ocppscope.export.rewriting.remarks import merged
 from ocppscope.export.rewriting.spool import Spool
-from ocppscope.export.rewriting.streams import Course, Stream
+from ocppscope.export.rewriting.streams import Course, Shared, Stream
 from ocppscope.model import Version
+from ocppscope.wire.inflate import Contexts
 from ocppscope.wire.tcp import Segment
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Remaking:
         self._job = job
         self._hash_key = int.from_bytes(os.urandom(HASH_KEY_BITS // 8))  # names the same flows in both passes
         self._spool = Spool()
+        self._shared = Shared(self._spool, Contexts(), Compressors())
         self._courses: dict[int, Course] = {}  # by first packet
         self._streams: dict[int, Stream] = {}  # the same, while they are read
 
@@ -79,7 +82,7 @@ class Remaking:
         if stream is None:
             if name in self._courses:
                 return  # a packet after the end
-            stream = self._streams[name] = Stream(self._version(found.talk), self._redactor, self._spool)
+            stream = self._streams[name] = Stream(self._version(found.talk), self._redactor, self._shared)
             self._courses[name] = stream.course
         stream.add(_segment(found, now))
         if stream.is_over:

@@ -24,10 +24,12 @@ from ocppscope.wire.connection import Phase
 from ocppscope.wire.link import ACK, SYN
 
 if TYPE_CHECKING:
+    from ocppscope.export.rewriting.encoding import Compressors
     from ocppscope.export.rewriting.redacting import Redacting
     from ocppscope.export.rewriting.spool import Spool
     from ocppscope.model import Deflate, Handshake, Problem, Text
     from ocppscope.wire.http import Upgrade
+    from ocppscope.wire.inflate import Contexts
     from ocppscope.wire.tcp import Segment
     from ocppscope.wire.websocket import Control
 
@@ -39,13 +41,22 @@ CONFLICT = "tcp.overlap-conflict"
 _HTTP = (Phase.NEW, Phase.HTTP)
 
 
+class Shared(NamedTuple):
+    """What the streams of all connections have in common."""
+
+    spool: Spool
+    contexts: Contexts
+    compressors: Compressors
+
+
 class Way:
     """One direction: where its bytes stood, and what they become."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, shared: Shared) -> None:
+        self._compressors = shared.compressors
         self.numbers = Unroller()
         self.map = OffsetMap()
-        self.new = NewStream(spool)
+        self.new = NewStream(shared.spool)
         self.position = 0  # offset behind the last byte or gap that was delivered
         self.captured = 0  # bytes that were delivered
         self.known = 0  # of these: those that were understood
@@ -63,10 +74,17 @@ class Way:
         self.known += length if known is None else known
         self._done = start + length
 
+    def compress(self, window_bits: int, *, takeover: bool) -> Deflater:
+        """What is compressed in it is, from now on, like that."""
+        self.deflater = Deflater(window_bits, self._compressors, takeover=takeover)
+        return self.deflater
+
     def settle(self) -> None:
         """All is written; now it will be read."""
         self.new.settle()
         self.numbers.rewind()
+        if self.deflater is not None:
+            self.deflater.forget()
         self.deflater, self.http = None, bytearray()
 
 
@@ -80,13 +98,13 @@ class Course(NamedTuple):
 class Stream:
     """The decoders of one connection; what they find goes into its `course`."""
 
-    def __init__(self, version: Version, redactor: Redacting, spool: Spool) -> None:
-        self.course = Course((Way(spool), Way(spool)), set())
+    def __init__(self, version: Version, redactor: Redacting, shared: Shared) -> None:
+        self.course = Course((Way(shared), Way(shared)), set())
         self.ways = self.course.ways
         self._redactor = redactor
         self._packet = 0
         finds = _Finds(self.ways, version, redactor)
-        self._observer = finds.observer = TracedObserver(finds, self, self.ways)
+        self._observer = finds.observer = TracedObserver(finds, self, self.ways, shared.contexts)
         self._assembler = self._observer.assembler = TracedAssembler(self, self)
 
     def add(self, segment: Segment) -> None:
@@ -106,6 +124,7 @@ class Stream:
         """There are no more."""
         self._assembler.finish(time_ns)
         self._observer.finish(time_ns)
+        self._observer.forget_contexts()
         self.leaves_http(None)
         for direction, way in enumerate(self.ways):
             self._flush(direction)
@@ -184,7 +203,7 @@ class Stream:
             of_station = self._observer.side(direction) is Side.STATION
             bits = deflate.station_window_bits if of_station else deflate.csms_window_bits
             fresh = deflate.station_no_context_takeover if of_station else deflate.csms_no_context_takeover
-            way.deflater = Deflater(bits, takeover=not fresh)
+            way.compress(bits, takeover=not fresh)
 
 
 class _Finds:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ocppscope.wire.connection import Listener
     from ocppscope.wire.frames import Header
     from ocppscope.wire.http import Upgrade
-    from ocppscope.wire.inflate import Inflater
+    from ocppscope.wire.inflate import Contexts, Inflater
     from ocppscope.wire.tcp import Stream, _Held
     from ocppscope.wire.websocket import Sink
 
@@ -111,9 +111,9 @@ class TracedReader(Reader):
 class _TracedTrial(_Trial):
     """A trial whose readers note their frames."""
 
-    def __init__(self, sides: tuple[Side, ...], place: Place) -> None:
+    def __init__(self, sides: tuple[Side, ...], contexts: Contexts, place: Place) -> None:
         self._place = place
-        super().__init__(sides)
+        super().__init__(sides, contexts)
 
     def restart(self) -> None:
         """See `_Trial`."""
@@ -136,8 +136,8 @@ class Watcher(Protocol):
 class TracedObserver(ConnectionObserver):
     """An observer with such readers."""
 
-    def __init__(self, listener: Listener, watcher: Watcher, places: tuple[Place, Place]) -> None:
-        super().__init__(listener)
+    def __init__(self, listener: Listener, watcher: Watcher, places: tuple[Place, Place], contexts: Contexts) -> None:
+        super().__init__(listener, contexts=contexts)
         self._watcher = watcher
         self._places = places
 
@@ -160,7 +160,7 @@ class TracedObserver(ConnectionObserver):
         super()._start_trial()
 
     def _new_trial(self, direction: int) -> _Trial:
-        return _TracedTrial(super()._new_trial(direction)._sides, self._places[direction])
+        return _TracedTrial(super()._new_trial(direction)._sides, self.contexts, self._places[direction])
 
 
 class TracedAssembler(Assembler):
