@@ -27,9 +27,11 @@ from ocppscope.model import (
 )
 from ocppscope.model import Endpoint as End
 from ocppscope.ocpp.exchange import ORDINARY_PENDING, Dialogue
+from ocppscope.options import Options
 from ocppscope.track import Track
 from ocppscope.wire import inflate
 from ocppscope.wire.connection import ConnectionObserver
+from ocppscope.wire.decrypt import Secrets
 from ocppscope.wire.handshake import MAX_SHARED_CHARS, open_handshake
 from ocppscope.wire.heads import read_request
 from ocppscope.wire.held import HeldBack
@@ -330,6 +332,22 @@ def test_heads_and_what_may_be_a_frame_are_given_up(tmp_path: Path, monkeypatch:
     held(engine, cut(blocks_of(path), 8), MB // 2, 0)
     assert engine.summary.given_up >= 20
     assert "to give up what had come of them" in run("log", path).err
+
+
+def test_handshakes_that_may_be_decrypted_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Two records of a ClientHello that goes on, of a connection whose keys may still come."""
+    bound(monkeypatch, MAX_HELD=MB // 2)
+    record = b"\x16\x03\x03\x27\x10"
+    hello = record + b"\x01\x00\xff\xf0".ljust(10_000, b"\0") + record + bytes(9_000)
+    ends = [(1 + n, 1000) for n in range(60)]
+    packets = [tcp_packet(end, CSMS, 1 + at, 1, ACK, hello[at : at + 9500]) for end in ends for at in (0, 9500)]
+    path = write_packets(tmp_path / "c.pcap", packets)
+    engine = Engine(Options(secrets=Secrets(), expects_secrets=True))
+    held(engine, cut(blocks_of(path), 8), MB // 2, 0)
+    assert engine.summary.given_up >= 20
+    keys = tmp_path / "keys.log"
+    keys.write_text(f"CLIENT_RANDOM {'00' * 32} {'00' * 48}\n")
+    assert "to give up what had come of them" in run("log", path, "--keylog", keys).err
 
 
 def test_heads_of_open_connections_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -217,6 +217,8 @@ class ConnectionObserver:
     def held_back(self) -> int:
         """Bytes of memory that wait for what completes them, roughly: frames, messages, heads, holes."""
         held = 0 if self.assembler.plain else self.assembler.held_back()
+        if self.inside is not None:
+            held += self.inside.held_back()
         if self.phase is Phase.WEBSOCKET:
             for reader in self.readers:
                 if reader is not None and not reader.idle:

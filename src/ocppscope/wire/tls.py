@@ -59,6 +59,10 @@ class Records:
         """What was fed and not given out as a record."""
         return bytes(self._buffer)
 
+    def held_back(self) -> int:
+        """How many bytes that is."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> list[Record]:
         """The records that `data` completes. A broken reader keeps but the first bytes."""
         buffer = self._buffer
@@ -112,6 +116,10 @@ class Handshakes:
         self._buffer = bytearray()
         self._skip = 0
         self.oversized = False  # a message was too long to be read
+
+    def held_back(self) -> int:
+        """Bytes that wait for the rest of their message."""
+        return len(self._buffer)
 
     def feed(self, body: bytes) -> list[tuple[int, bytes]]:
         """The messages that a record's body completes: type and content."""

@@ -120,6 +120,10 @@ class TlsReader:
         self.reply = b""
         self.problems: list[Problem] = []
 
+    def held_back(self) -> int:
+        """Bytes of memory that wait for the rest of their record or message."""
+        return sum(half.records.held_back() + half.handshakes.held_back() for half in self._halves)
+
     # --- ordered bytes (tcp.Stream) -----------------------------------------------------------------------------
 
     def data(self, direction: int, data: bytes, time_ns: int, packet: int = 0) -> None:

@@ -73,6 +73,10 @@ class TlsStream:
         """Certificates that were encrypted (TLS 1.3), by direction, DER."""
         return self._decryptor.certificates
 
+    def held_back(self) -> int:
+        """Bytes of memory that wait in it, roughly."""
+        return self.reader.held_back() + self._decryptor.held_back()
+
     def retry(self) -> None:
         """There are more keys than before."""
         if self._decryptor.waits:

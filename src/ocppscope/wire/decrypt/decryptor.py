@@ -103,6 +103,12 @@ class Decryptor:
         """How many records were opened."""
         return sum(half.opened for half in self._halves)
 
+    def held_back(self) -> int:
+        """Bytes of memory that wait for the rest of a record, a message or a handshake, or for the server's consent;
+        those that wait for keys are bounded by `Queue`."""
+        halves = sum(len(half.reader.rest) + half.handshakes.held_back() for half in self._halves)
+        return halves + self._negotiation.held_back() + min(self._early_bytes, MAX_EARLY)
+
     @property
     def waits(self) -> bool:
         """Whether records wait for secrets: `retry` when some were added."""

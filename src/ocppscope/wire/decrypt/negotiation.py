@@ -54,6 +54,10 @@ class Negotiation:
         self._whole = True  # the transcript
         self._is_long = False
 
+    def held_back(self) -> int:
+        """Bytes of memory that the handshake takes until it is over."""
+        return len(self._transcript)
+
     @property
     def is_13(self) -> bool:
         """Whether the server chose TLS 1.3."""
