@@ -28,6 +28,7 @@ from ocppscope.model import (
 from ocppscope.wire import flows
 from ocppscope.wire.connection import Phase
 from ocppscope.wire.link import ACK, FIN, RST, SYN, LinkDecoder
+from ocppscope.wire.tcp import STALL_NS
 
 sys.path.insert(0, str(Path(__file__).parent / "wire"))
 import itertools
@@ -251,6 +252,21 @@ def test_what_follows_a_reset_while_bytes_are_waited_for_is_ignored() -> None:
     session.seq[0] += 90  # an ACK shall tell that these are missing
     session.csms().csms(b"HTTP/1.1 ").csms(flags=RST).csms(request())
     assert [one.partition(" ")[2] for one in short(events_of(session.packets))] == []
+
+
+def test_a_wait_ends_when_it_ends_whoever_notices() -> None:
+    """The packets of a flow that nobody looks at tell the time, too, alone in a block or not."""
+    session, other = upgraded(), Session(60000, to=80).open()
+    session.seq[1] += 50  # what the CSMS sent is not in the capture
+    session.station(flags=ACK | FIN).csms(flags=ACK | FIN)
+    other.station(PLAIN).csms(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").station()
+    packets = session.packets + other.packets
+    seconds = [0] * len(session.packets) + [5 + number for number in range(len(other.packets))]
+    times = [second * 10**9 + number for number, second in enumerate(seconds)]
+    whole = events_of(packets, times=times)
+    assert whole == events_of(packets, *range(1, len(packets)), times=times)
+    (closed,) = (event for event in whole if isinstance(event, ConnectionClosed))
+    assert times[len(session.packets) - 2] + STALL_NS == closed.time_ns
 
 
 # --- bounds -------------------------------------------------------------------------------------------------------

@@ -259,6 +259,8 @@ class Engine:
         commented = self._commented(block, segments, slots) if block.comments else ()
         if len(rows):
             self._segments(block, segments, slots, rows)
+        if self._stalled and len(block.time_ns):
+            self._expire(int(block.time_ns[-1]))
         for comment in commented:
             self._comment(block, segments, *comment)
         if len(block.time_ns):
@@ -582,11 +584,12 @@ class Engine:
             track.release()
 
     def _expire(self, time_ns: int) -> None:
+        """Gives up the stalls that were over before then; they ended when they did, whoever notices."""
         for slot, track in list(self._stalled.items()):
             assembler = track.observer.assembler
-            if assembler.deadline is not None and time_ns > assembler.deadline:
+            if (due := assembler.deadline) is not None and time_ns > due:
                 assembler.expire(time_ns)
-                self._after(slot, track, time_ns)
+                self._after(slot, track, due)
 
     # --- bounds of all connections together ---------------------------------------------------------------------
 

@@ -265,6 +265,11 @@ class TestPartialCaptures:
         assert codes(upgrade.handshake) == {"early-frames"}
         assert upgrade.rest_station == b"\x81\x80abcd"
 
+    def test_early_frames_keep_their_packets(self) -> None:
+        steps = (">", request() + b"\x81\x80"), (">", b"ab"), (">", b"cd"), ("<", response() + FRAME), ("<", FRAME)
+        early = play(*steps).early
+        assert early == ([(b"\x81\x80", 1), (b"ab", 2), (b"cd", 3)], [(FRAME, 4), (FRAME, 5)])
+
     @pytest.mark.parametrize("direction", [">", "<"])
     def test_not_http(self, direction: str) -> None:
         upgrade = seen((direction, b"\x16\x03\x01\x02\x00 hello"), (">", request()), ("<", response()))

@@ -346,12 +346,12 @@ class ConnectionObserver:
         self._tell_torn()
         self._open_readers(handshake.deflate)
         assert self.client is not None
-        held = ((self.client, upgrade.rest_station), (1 - self.client, upgrade.rest_csms))
         self._upgrade = None
-        for owner, rest in held:
+        for owner, pieces in zip((self.client, 1 - self.client), upgrade.early, strict=True):
             reader = self.readers[owner]
-            if rest and reader is not None:
-                reader.feed(rest, time_ns, packet)
+            for data, came in pieces:
+                if reader is not None:
+                    reader.feed(data, time_ns, came)
 
     def _open_readers(self, deflate: Deflate | None) -> None:
         self.phase = Phase.WEBSOCKET
@@ -402,8 +402,8 @@ class ConnectionObserver:
         self._start_trial()
         self.listener.lost(self.side(direction), lost, time_ns, why)
         assert self.client is not None
-        if upgrade.rest_station:
-            self._try(self.client, upgrade.rest_station, time_ns, 0)
+        for data, came in upgrade.early[0]:
+            self.data(self.client, data, time_ns, came)
 
     # --- no upgrade seen --------------------------------------------------------------------------------------
 

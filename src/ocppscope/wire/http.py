@@ -9,13 +9,14 @@
     not HTTP, head without end, 101 to another protocol ──► NOT_HTTP (or stays REFUSED), and nothing more is read
 
 Bytes in, a `Handshake` out; no I/O, no clock. It never raises at what a peer did, and never looks into WebSocket
-bytes: what follows the head is handed on in `rest_station` and `rest_csms`.
+bytes: what follows the head is handed on in `early`.
 """
 
 from __future__ import annotations
 
 import zlib
 from enum import Enum
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -69,10 +70,17 @@ class UpgradeState(Enum):
     """How far a connection has come on its way to WebSocket."""
 
     WAITING = "waiting"  # a head, or the answer to an upgrade request, is not complete
-    UPGRADED = "upgraded"  # WebSocket from here on: take `rest_station` and `rest_csms`
+    UPGRADED = "upgraded"  # WebSocket from here on: take what is `early`
     REFUSED = "refused"  # the last upgrade request was refused; another may follow
     NOT_UPGRADE = "not upgrade"  # plain HTTP so far; an upgrade may follow
     NOT_HTTP = "not HTTP"  # nothing to be found here
+
+
+class Early(NamedTuple):
+    """WebSocket bytes that came with or before the end of the handshake, and the packet that they came in."""
+
+    data: bytes
+    packet: int
 
 
 class _Exchange:
@@ -135,10 +143,9 @@ class Upgrade:
         "_request_head",
         "_response_body",
         "_response_head",
-        "_rest_csms",
-        "_rest_station",
         "_stopped",
         "_unanswered",
+        "early",
         "problems",
         "state",
     )
@@ -158,8 +165,7 @@ class Upgrade:
         self._response_body: Body | None = None
         self._held: list[tuple[bytes, int, int]] | None = None  # not None: an upgrade request has no answer yet
         self._held_bytes = 0
-        self._rest_station = bytearray()
-        self._rest_csms = bytearray()
+        self.early: tuple[list[Early], list[Early]] = [], []  # of the station and of the CSMS
 
     @property
     def handshake(self) -> Handshake | None:
@@ -194,19 +200,19 @@ class Upgrade:
 
     @property
     def rest_station(self) -> bytes:
-        """WebSocket bytes of the station that came with or before the end of the handshake."""
-        return bytes(self._rest_station)
+        """What is early of the station."""
+        return b"".join(piece.data for piece in self.early[0])
 
     @property
     def rest_csms(self) -> bytes:
-        """WebSocket bytes of the CSMS that came with the end of the handshake."""
-        return bytes(self._rest_csms)
+        """What is early of the CSMS."""
+        return b"".join(piece.data for piece in self.early[1])
 
     def request(self, data: bytes, time_ns: int, packet: int) -> None:
         """Bytes from client to server, in order."""
         while data and not self._stopped:
             if self.state is UpgradeState.UPGRADED:
-                self._rest_station += data
+                self.early[0].append(Early(data, packet))
                 return
             if self._request_body is not None:
                 _, data = self._request_body.feed(data)
@@ -276,8 +282,7 @@ class Upgrade:
 
     def _switch(self) -> None:
         self.state = UpgradeState.UPGRADED
-        for data, _, _ in self._held or ():
-            self._rest_station += data
+        self.early[0].extend(Early(data, packet) for data, _, packet in self._held or ())
         self._held = None
         self._forget()
 
@@ -291,7 +296,7 @@ class Upgrade:
         """Bytes from server to client, in order."""
         while data and not self._stopped:
             if self.state is UpgradeState.UPGRADED:
-                self._rest_csms += data
+                self.early[1].append(Early(data, packet))
                 return
             if self._response_body is not None:
                 content, data = self._response_body.feed(data)
