@@ -165,12 +165,13 @@ class Aead13(_Aead):
         nonces[:, 4:] ^= numbers.view(np.uint8).reshape(count, 8)
         stream = self._stream_of_chacha(nonces, last) if self._kind == "chacha" else self._stream_of_aes(nonces, last)
         width = stream.shape[1]
-        plain = stream ^ np.frombuffer(body[last - width + 1 : last + 1], np.uint8)
-        fitting, zeros = np.zeros(count, np.bool_), np.ones(count, np.bool_)
+        likely, fitting = np.arange(count), np.zeros(0, np.intp)
         for column in range(width - 1, -1, -1):
-            fitting |= zeros & (plain[:, column] >= HANDSHAKE) & (plain[:, column] <= APPLICATION_DATA)
-            zeros &= plain[:, column] == 0
-        return [int(at) for at in np.flatnonzero(fitting | zeros)]
+            octets = stream[likely, column] ^ body[last - width + 1 + column]
+            fitting = np.concatenate([fitting, likely[(octets >= HANDSHAKE) & (octets <= APPLICATION_DATA)]])
+            likely = likely[octets == 0]
+        found: list[int] = np.sort(np.concatenate([fitting, likely])).tolist()
+        return found
 
     def _stream_of_chacha(self, nonces: NDArray[np.uint8], at: int) -> NDArray[np.uint8]:
         """Each nonce's key stream up to byte `at`, a few bytes (RFC 8439 §2.8: block 0 makes the tag's key)."""
@@ -191,7 +192,7 @@ class Aead13(_Aead):
             counters[:, 0] = 2
             counters[:, 1:13] = nonces
             counters[:, 13:] = np.frombuffer((block + 1).to_bytes(3, "big"), np.uint8)
-        stream: NDArray[np.uint8] = np.frombuffer(self._blocks.update(counters.tobytes()), np.uint8)
+        stream: NDArray[np.uint8] = np.frombuffer(self._blocks.update(counters.data), np.uint8)
         return stream.reshape(len(nonces), 16)[:, max(byte - 3, 0) : byte + 1]
 
 
