@@ -250,6 +250,11 @@ class Connection(Struct, frozen=True):
     transport: Transport | None = None  # None: the bytes came without TCP (a proxy, a log)
     tls: Encryption | None = None  # None: in the clear
 
+    @property
+    def asked_ns(self) -> int:
+        """When the upgrade was asked for, as far as that is known; of two legs, the earlier one is the station's."""
+        return self.opened_ns if self.handshake is None else self.handshake.requested_ns
+
 
 class Origin(NamedTuple):
     """When a frame or text was whole, and the packets that hold a part of it."""

@@ -108,11 +108,10 @@ class Lane:
         """A segment that holds anything else than one whole text frame."""
         if self.inside is not None and form < OPENED:
             self.inside.data(self.direction, data, time_ns, packet)
-        elif self._is_beat(data, time_ns, packet):
-            return
-        else:
+            self._track.touched()
+        elif not self._is_beat(data, time_ns, packet):
             self.reader.feed(data, time_ns, packet)
-        self._track.touched()
+            self._track.touched()
 
     def _is_beat(self, data: bytes, time_ns: int, packet: int) -> bool:
         """Takes a ping or pong that is one ordinary frame, all of it and nothing else, as its reader would."""

@@ -61,13 +61,11 @@ def test_senders(version: Version, action: str, senders: set[Side]) -> None:
 )
 def test_subprotocols(name: str, version: Version) -> None:
     assert versions.version_of(name) is version
-    assert versions.subprotocol_of(version) == name
 
 
 @pytest.mark.parametrize("name", [None, "", "OCPP1.6", "ocpp2", "ocpp2.0.1 ", "mqtt"])
 def test_other_subprotocols(name: str | None) -> None:
     assert versions.version_of(name) is Version.UNKNOWN
-    assert versions.subprotocol_of(Version.UNKNOWN) == ""
 
 
 ERROR_CODES = [

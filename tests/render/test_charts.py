@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support_goldens import same_as_golden
 
 from ocppscope.render import axes, charts, styled
-from ocppscope.render.axes import MAX_NUMBER, Scale, Tick, bin_times
+from ocppscope.render.axes import MAX_NUMBER, Scale, Tick
 from ocppscope.render.canvas import MAX_SIDE, Canvas
 from ocppscope.render.charts import MAX_POINTS, Stay, Track
 from ocppscope.render.styled import Span, Style
@@ -22,13 +22,6 @@ POINTS = [(START + 7 * SECOND * at, int(10 ** CHOICE.gauss(7, 0.5))) for at in r
 POINTS += [(START + 1500 * SECOND, 5 * SECOND), (START + 2000 * SECOND, 22 * SECOND)]
 LOST = [START + 900 * SECOND, START + 905 * SECOND, START + 2100 * SECOND]
 LATENCIES = [latency for _, latency in POINTS]
-ACTIONS = {
-    "Heartbeat": [latency // 10 for latency in LATENCIES],
-    "BootNotification": [11 * MS],
-    "MeterValues": [latency * 3 for latency in LATENCIES[:99]],
-    "StatusNotification\x1b[2J": [5 * MS, 6 * MS],
-    "never answered": [],
-}
 BEATS = [START + 300 * SECOND * at + int(CHOICE.gauss(0, 2) * SECOND) + 40 * SECOND * (at > 30) for at in range(60)]
 TRACKS = [
     Track("CP-FLEET-01", [Stay(START, START + 5 * HOUR), Stay(START + 5 * HOUR + SECOND)]),
@@ -47,7 +40,6 @@ CHARTS = {
     "latency_log": lambda **size: charts.latency(POINTS, LOST, **size),
     "latency_linear": lambda **size: charts.latency(POINTS, log=False, **size),
     "histogram": lambda **size: charts.histogram(LATENCIES, **size),
-    "histograms": lambda **size: charts.histograms(ACTIONS, **size),
     "jitter": lambda **size: charts.jitter(BEATS, 300 * SECOND, **size),
     "timeline": lambda **size: charts.timeline(TRACKS, START, START + 12 * HOUR, **size),
 }
@@ -96,7 +88,6 @@ def test_any_numbers(first, second, log):
     pairs = list(zip(first, second, strict=False))
     checked(charts.latency(pairs, second, log=log, **WHATEVER), 60, 12)
     checked(charts.histogram(first, **WHATEVER), 60, 12)
-    checked(charts.histograms({"a": first, "b": second}, **WHATEVER), 60, 12)
     checked(charts.jitter(first, second[0] if second else None, **WHATEVER), 60, 12)
     stays = [Stay(opened, None if log else closed, opened % 3 == 0) for opened, closed in pairs]
     checked(charts.timeline([Track("a", stays), Track("b", [])], **WHATEVER), 60, 12)
@@ -108,7 +99,6 @@ def test_any_numbers(first, second, log):
     [
         charts.latency([]),
         charts.histogram([]),
-        charts.histograms({}),
         charts.jitter([START]),
         charts.timeline([]),
     ],
@@ -184,8 +174,6 @@ def test_stations_that_do_not_fit_are_counted():
     tracks = [Track(f"CP-{number}", [Stay(START, START + HOUR)]) for number in range(40)]
     shown = checked(charts.timeline(tracks, width=80, height=20), 80, 20)
     assert "… and 25 more" in shown
-    shown = checked(charts.histograms({f"a{n}": [n + 1] for n in range(40)}, width=80, height=20), 80, 20)
-    assert "… and 25 more actions" in shown
 
 
 # --- axes -------------------------------------------------------------------------------------------------------
@@ -239,18 +227,6 @@ def test_scales_keep_to_their_line(first, last, value, length):
         assert 0 <= scale.at(value, length) < length
         assert scale.low < scale.high
         assert len(axes.time_ticks(scale, length)) <= axes.MAX_TICKS + 1
-
-
-@given(st.lists(st.tuples(st.integers(-50, 150), st.integers())), st.integers(1, 20))
-def test_bins_hold_all_that_is_in_range(points, count):
-    bins = bin_times(points, Scale(0, 100), count)
-    assert len(bins) == count
-    assert sorted(value for one in bins for value in one) == sorted(value for at, value in points if 0 <= at <= 100)
-
-
-def test_bins():
-    assert bin_times([(0, 1), (24, 2), (25, 3), (100, 4)], Scale(0, 100), 4) == [[1, 2], [3], [], [4]]
-    assert bin_times([(0, 1)], Scale(0, 100), 0) == []
 
 
 def test_numbers_are_bounded():

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
 from ocppscope.capture.capturefile import CHUNK_BYTES
-from ocppscope.capture.closing import Closing
 from ocppscope.capture.logoptions import LogOptions
 from ocppscope.capture.pcapfile import STDIN, CaptureReader, open_captures
 from ocppscope.capture.sniff import MAGIC_BYTES, SNIFFED_BYTES, may_be_log
+from ocppscope.closing import Closing
 from ocppscope.errors import CaptureError, UsageError
 
 if TYPE_CHECKING:

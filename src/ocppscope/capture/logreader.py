@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
-from ocppscope.capture.closing import Closing
 from ocppscope.capture.dialects import detect
 from ocppscope.capture.dialects.clock import Zone
 from ocppscope.capture.dialects.context import Context, Sessions
@@ -24,6 +23,7 @@ from ocppscope.capture.loglines import Lines
 from ocppscope.capture.logoptions import LogOptions
 from ocppscope.capture.logwords import said_of
 from ocppscope.capture.sniff import SNIFFED_BYTES, no_log
+from ocppscope.closing import Closing
 from ocppscope.errors import CaptureError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import BinaryIO, Self
 from ocppscope.capture.annotations import Annotations
 from ocppscope.capture.bytesource import Growth, Input, is_regular, open_path, open_stdin
 from ocppscope.capture.capturefile import CHUNK_BYTES, FIRST_CHUNK_BYTES, CaptureFile
-from ocppscope.capture.closing import Closing
 from ocppscope.capture.merge import EARLIEST, Feed, merged
+from ocppscope.closing import Closing
 from ocppscope.errors import UsageError
 from ocppscope.model import PacketBlock
 

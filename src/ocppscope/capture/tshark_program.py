@@ -20,8 +20,8 @@ from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.capture import pcapngout
-from ocppscope.capture.closing import Closing
 from ocppscope.capture.pcapfile import STDIN, open_captures
+from ocppscope.closing import Closing
 from ocppscope.errors import AccessError, CaptureError, OcppscopeError, UsageError
 
 if TYPE_CHECKING:

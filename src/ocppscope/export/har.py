@@ -102,7 +102,7 @@ class _Spool:
 def _archive(evidence: Evidence, connections: dict[int, Connection], spool: _Spool, out: BinaryIO) -> None:
     head = {"version": VERSION, "creator": {"name": "ocppscope", "version": version("ocppscope")}, "pages": []}
     out.write(b'{"log":' + _json({**head, "comment": ", ".join(evidence.captures)})[:-1] + b',"entries":[\n')
-    begun = sorted(connections.values(), key=lambda one: (_asked_ns(one), one.number))
+    begun = sorted(connections.values(), key=lambda one: (one.asked_ns, one.number))
     for place, connection in enumerate(begun):
         out.write(b",\n" if place else b"")
         out.write(_json(_entry(connection))[:-1] + b',"_webSocketMessages":[\n')
@@ -149,13 +149,9 @@ def _piece(is_sent: bool, time_ns: int, opcode: int, data: str, said: str) -> by
 # --- entries ----------------------------------------------------------------------------------------------------
 
 
-def _asked_ns(connection: Connection) -> int:
-    return connection.opened_ns if connection.handshake is None else connection.handshake.requested_ns
-
-
 def _entry(connection: Connection) -> dict[str, Any]:
     """All but the messages."""
-    upgrade, begun_ns = connection.handshake, within(_asked_ns(connection))
+    upgrade, begun_ns = connection.handshake, within(connection.asked_ns)
     ended_ns = within(connection.closed_ns or begun_ns)
     connect, wait = _milliseconds(begun_ns - within(connection.opened_ns)), 0.0
     if upgrade is not None and upgrade.answered_ns is not None:

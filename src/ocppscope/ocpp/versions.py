@@ -28,17 +28,10 @@ SUBPROTOCOLS: Mapping[str, Version] = MappingProxyType(
 COVERED = (Version.V16, Version.V201, Version.V21)
 """Versions whose actions and payloads are known here; the others are looked at by their framing only."""
 
-_SUBPROTOCOL_OF = {version: name for name, version in SUBPROTOCOLS.items()}
-
 
 def version_of(subprotocol: str | None) -> Version:
     """The version that a subprotocol name stands for, `UNKNOWN` if it is not a registered name."""
     return SUBPROTOCOLS.get(subprotocol or "", Version.UNKNOWN)
-
-
-def subprotocol_of(version: Version) -> str:
-    """The registered name of a version, "" for `UNKNOWN`."""
-    return _SUBPROTOCOL_OF.get(version, "")
 
 
 _16_STATION = """

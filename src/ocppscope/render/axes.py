@@ -151,15 +151,6 @@ def decade(span_ns: int) -> str:
     return f"{span_ns}ns"
 
 
-def bin_times(points: Iterable[tuple[int, int]], scale: Scale, count: int) -> list[list[int]]:
-    """The values of `(time, value)` points in `count` bins of equal length; those outside the scale are left out."""
-    bins: list[list[int]] = [[] for _ in range(count)]
-    for time_ns, value in points:
-        if count and scale.low <= time_ns <= scale.high:
-            bins[min((time_ns - scale.low) * count // max(scale.high - scale.low, 1), count - 1)].append(value)
-    return bins
-
-
 def log_edges(scale: Scale, count: int) -> list[int]:
     """The upper edges of `count` bins of a logarithmic scale."""
     ratio = scale.high / scale.low

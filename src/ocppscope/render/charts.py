@@ -16,7 +16,7 @@ from ocppscope.render.styled import Line, Span, Style
 from ocppscope.render.wiretext import clip, columns, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 MAX_POINTS = 20_000
 """Points that are drawn; of more, the highest of each run."""
@@ -229,36 +229,6 @@ def histogram(
     return frame.lines()
 
 
-def histograms(
-    by_action: Mapping[str, Sequence[int]],
-    *,
-    title: str = "Latency by action",
-    width: int = 80,
-    height: int = 20,
-    ascii_only: bool = False,
-) -> list[Line]:
-    """A row an action: count, median, 95th percentile and the distribution, all on one logarithmic axis."""
-    sorts = {visible(name, 60): sorted(axes.bounded(values)) for name, values in by_action.items() if values}
-    label = min(max(map(columns, sorts), default=0), MAX_LABEL, max(width // 3, 8))
-    numbers = label + 24
-    head = (Span(f"{'action':<{label}} {'n':>7} {'median':>7} {'p95':>7}", Style.DIM),)
-    frame = Frame(title, head, width, height, margin=numbers, ascii_only=ascii_only)
-    if not sorts or not frame.is_large_enough:
-        return frame.nothing() if not sorts else frame.lines()
-    across = axes.span_scale([values[end] for values in sorts.values() for end in (0, -1)], log=True)
-    edges = axes.log_edges(across, frame.across)
-    room = frame.shrink(len(sorts))
-    for row, (name, values) in enumerate(list(sorts.items())[:room], frame.top):
-        middle, most = (times.span(axes.percentile(values, percent)) for percent in (50, 95))
-        frame.sheet.put(0, row, clip(name, label), Style.KEY)
-        frame.sheet.put(label + 1, row, f"{len(values):>7,} {middle:>7} {most:>7}", Style.NUMBER)
-        frame.sheet.put(frame.left, row, _spark(axes.log_counts(values, edges)), Style.BAR)
-    if len(sorts) > room:
-        frame.sheet.put(0, frame.bottom - 1, f"… and {len(sorts) - room} more actions", Style.DIM)
-    frame.horizontal_axis(axes.span_ticks(across, frame.across // 7), across, "")
-    return frame.lines()
-
-
 def timeline(
     tracks: Sequence[Track],
     first_ns: int | None = None,
@@ -353,11 +323,6 @@ def _column(frame: Frame, start: int, size: int, count: int, most: int) -> None:
     for row in range(-(-eighths // 8)):
         block = BLOCKS[min(eighths - row * 8, 8) - 1]
         frame.sheet.put(start, frame.bottom - 1 - row, block * max(size, 1), Style.BAR)
-
-
-def _spark(counts: Sequence[int]) -> str:
-    most = max(counts)
-    return "".join(BLOCKS[max(count * 8 // most, 1) - 1] if count else " " for count in counts)
 
 
 def _bars(stays: Sequence[Stay], scale: Scale, across: int) -> list[str]:

@@ -166,7 +166,7 @@ class Ladder:
         if first is not None:
             self._lane[number] = self._lane[first.number]
             self._legs.add(number)
-            self._far.add(first.number if _begun_ns(connection) < _begun_ns(first) else number)
+            self._far.add(first.number if connection.asked_ns < first.asked_ns else number)
         else:
             self._lane[number] = self._lane_for(connection.station)
         if _is_up(connection):
@@ -294,11 +294,6 @@ class Ladder:
 def _is_up(connection: Connection) -> bool:
     """Whether it was ever open: its upgrade was granted, or is not in the capture."""
     return connection.handshake is None or connection.handshake.upgraded
-
-
-def _begun_ns(connection: Connection) -> int:
-    """When a leg began; of two, the earlier one is the station's."""
-    return connection.opened_ns if connection.handshake is None else connection.handshake.requested_ns
 
 
 def _is_quiet(event: Event) -> bool:

@@ -7,10 +7,9 @@ unfragmented frame; whatever else a text was made of goes to the spool.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from ocppscope.closing import Closing
 
 
 class Place(NamedTuple):
@@ -39,7 +38,7 @@ class Payloads(Protocol):
         """Gives back what is held."""
 
 
-class CaptureTexts:
+class CaptureTexts(Closing):
     """The texts that lie in a seekable capture file."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -59,16 +58,6 @@ class CaptureTexts:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-    def __enter__(self) -> CaptureTexts:
-        """Closed at the end of a `with` block."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes the file."""
-        self.close()
 
 
 class RecordedTexts:

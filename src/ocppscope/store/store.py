@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ocppscope.batch import Batch
+from ocppscope.closing import Closing
 from ocppscope.model import (
     ConnectAttempt,
     Connection,
@@ -54,7 +55,6 @@ from ocppscope.store.verdicts import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -121,7 +121,7 @@ class Piece(NamedTuple):
         return self.chunk.first + self.low
 
 
-class Store:
+class Store(Closing):
     """Rows and what stands between them. With `retain`, so many of the newest rows are kept, and few more."""
 
     def __init__(
@@ -217,16 +217,6 @@ class Store:
         """Gives back the files; texts are gone then."""
         for source in self._sources:
             source.close()
-
-    def __enter__(self) -> Store:
-        """Closed at the end of a `with` block."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes the files."""
-        self.close()
 
     def _room(self) -> int:
         """How many messages may be written at once: a batch lies in one chunk."""

@@ -13,7 +13,6 @@ from ocppscope.wire.tls import MAX_RECORD, is_header
 
 HEADER = 5
 _LEAST_PROTECTED = 9
-_APPLICATION_DATA = 23
 
 
 class Piece(NamedTuple):
@@ -117,8 +116,3 @@ def _protected(data: bytes, at: int) -> bool:
     """Whether this may be the header of an encrypted record."""
     size = data[at + 3] << 8 | data[at + 4]
     return 20 <= data[at] <= 23 and 1 <= data[at + 2] <= 3 and _LEAST_PROTECTED <= size <= MAX_RECORD
-
-
-def is_encrypted_data(piece: Piece) -> bool:
-    """Whether a record can only be an encrypted one."""
-    return piece.header[0] == _APPLICATION_DATA
