@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ocppscope.wire import plausible, recovery
 from ocppscope.wire.inflate import Contexts, Inflated, Inflater
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
-from ocppscope.wire.recovery import Recovery, history_of
+from ocppscope.wire.recovery import Effort, Recovery, history_of
 from support_engine import CAPTURES, SIDES, groups, octets, run, truth_of
 
 # --- conversations --------------------------------------------------------------------------------------------------
@@ -104,13 +104,21 @@ class Step(NamedTuple):
     found: Inflated | None
 
 
-def played(seed: int, *, losses: float, midstream: bool = False, pairs: bool = True, count: int = 60) -> list[Step]:
+def played(
+    seed: int,
+    *,
+    losses: float,
+    midstream: bool = False,
+    pairs: bool = True,
+    count: int = 60,
+    contexts: Contexts | None = None,
+) -> list[Step]:
     """A conversation through deflate, a lossy capture and two inflaters."""
     talk = Talk(seed)
     draw = talk.draw
     level, memory = draw.choice([-1, 1, 4, 9]), draw.choice([8, 9])
     deflaters = [zlib.compressobj(level, zlib.DEFLATED, -draw.randrange(9, 16), memory) for _ in range(2)]
-    inflaters = [Inflater(takeover=True, midstream=midstream) for _ in range(2)]
+    inflaters = [Inflater(takeover=True, midstream=midstream, contexts=contexts) for _ in range(2)]
     if pairs:
         inflaters[0].peer, inflaters[1].peer = inflaters[1], inflaters[0]
     steps = []
@@ -258,7 +266,7 @@ def test_the_end_of_a_stream_ends_the_doubt() -> None:
 
 
 def test_a_contradiction_takes_everything_back() -> None:
-    found = Recovery(None)
+    found = Recovery(None, Effort())
     found._allowed = {256: 1 << ord("x")}
     cells = found._bound(found._literal[0]) if found._literal else found._base
     assert cells is not None
@@ -312,19 +320,39 @@ def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_narrowing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "MAX_NARROWED_CELLS", 2000)
-    found = Recovery(None)
+    found = Recovery(None, Effort())
     for seed in range(40):
         text = Talk(seed).messages(1)[0][1]
         deflater = zlib.compressobj(wbits=-15, zdict=text)
         found.message((deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 10_000)
-        assert found._narrowed < 2000 + 4000
+        assert found._narrowed < 2000 + 4000 * recovery.BLIND_PRICE
     assert found._narrowed > 2000
     assert found._allowed == {}
 
 
+@pytest.mark.parametrize(("bound", "cost"), [("MAX_NARROWED_ON_ALL", "narrowed"), ("MAX_TRIED_ON_ALL", "tried")])
+def test_the_search_is_bounded_on_all_connections_together(
+    monkeypatch: pytest.MonkeyPatch, bound: str, cost: str
+) -> None:
+    """As much as one conversation cost is not enough for six of them."""
+
+    def scored(contexts: Contexts, seed: int) -> Counter[str]:
+        return judged(played(seed, losses=0.1, pairs=False, contexts=contexts))
+
+    apart = [Contexts() for _ in range(6)]
+    fresh = sum((scored(contexts, seed) for seed, contexts in enumerate(apart)), Counter[str]())
+    costs = [getattr(contexts.effort, cost) for contexts in apart]
+    monkeypatch.setattr(recovery, bound, max(costs) // 2)
+    together = Contexts()
+    shared = sum((scored(together, seed) for seed in range(6)), Counter[str]())
+    assert shared["lost"] > fresh["lost"]
+    assert shared.total() == fresh.total()
+    assert max(costs) // 2 < getattr(together.effort, cost) < sum(costs)
+
+
 def test_half_known_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "MAX_NARROWED", 5)
-    found = Recovery(None)
+    found = Recovery(None, Effort())
     text = b'[2,"19223201","Heartbeat",{}]'
     deflater = zlib.compressobj(wbits=-15, zdict=text)
     found.message((deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 1000)
@@ -363,10 +391,10 @@ def test_lengths_of_lost_texts_that_may_remain(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_lost_texts_are_thought_no_longer_than_the_bound() -> None:
-    found = Recovery(b"[]")
+    found = Recovery(b"[]", Effort())
     found.lose(10**9)
     assert found._lengths.tolist() == list(range(1, recovery.MAX_LOST_TEXT + 1))
-    found = Recovery(b"[]")
+    found = Recovery(b"[]", Effort())
     found.lose(10)
     assert len(found._lengths) == recovery.MIN_LOST_TEXT + 10 * recovery.MAX_TEXT_PER_WIRE_BYTE
     assert len(found._possible()) == recovery.MIN_LOST_TEXT + 10 * recovery.TEXT_PER_WIRE_BYTE
@@ -375,7 +403,7 @@ def test_lost_texts_are_thought_no_longer_than_the_bound() -> None:
 def test_long_texts_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovery, "narrow", lambda _: pytest.fail("looked into"))
     monkeypatch.setattr(recovery, "fitting", lambda *_: pytest.fail("looked into"))
-    found = Recovery(b"[]" * 100)
+    found = Recovery(b"[]" * 100, Effort())
     found.lose(100)
     text = b"()" + random.Random(3).randbytes(recovery.MAX_DOUBTFUL_TEXT)
     deflater = zlib.compressobj(wbits=-15, zdict=b"[]" * 100)
@@ -401,7 +429,7 @@ def test_the_other_side_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -
     for number, text in enumerate(texts):
         payload = (deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
         if number == 8:
-            found = Recovery(b"".join(texts[:8]))
+            found = Recovery(b"".join(texts[:8]), Effort())
             found.lose(len(payload))
         elif found is not None:
             found.message(payload, 1000, ids)
@@ -419,7 +447,7 @@ def test_memory_of_a_direction_is_bounded() -> None:
     history = b"".join(text for _, text in Talk(3).messages(200))[-recovery.WINDOW :]
     tracemalloc.start()
     try:
-        found = Recovery(history)
+        found = Recovery(history, Effort())
         deflater = zlib.compressobj(wbits=-15, zdict=history)
         for number, (_, text) in enumerate(Talk(4).messages(200)):
             payload = (deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]

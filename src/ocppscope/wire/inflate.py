@@ -20,7 +20,7 @@ from ocppscope.wire.seats import Seats
 if TYPE_CHECKING:
     from zlib import _Decompress
 
-    from ocppscope.wire.recovery import Recovery
+    from ocppscope.wire.recovery import Effort, Recovery
 
 MAX_INFLATED = 16 << 20
 """Bytes that one message may have when inflated; the rest is cut off and said to be."""
@@ -58,12 +58,13 @@ class Inflated(NamedTuple):
 class Contexts:
     """The contexts of all connections."""
 
-    __slots__ = ("awake", "in_doubt", "resting")
+    __slots__ = ("awake", "effort", "in_doubt", "resting")
 
     def __init__(self) -> None:
         self.awake: Seats[Inflater] = Seats(MAX_AWAKE)
         self.in_doubt: Seats[Inflater] = Seats(MAX_IN_DOUBT)
         self.resting = 0  # bytes
+        self.effort: Effort | None = None  # what was spent on losses, if there was one
 
     def wakes(self, one: Inflater) -> None:
         """A context is known and ready."""
@@ -169,9 +170,10 @@ class Inflater:
 
     def _seek(self, history: bytes | None) -> Recovery:
         """The context is in doubt: a loss comes after this text (None: not known)."""
-        from ocppscope.wire.recovery import Recovery  # noqa: PLC0415 - only losses need it
+        from ocppscope.wire.recovery import Effort, Recovery  # noqa: PLC0415 - only losses need it
 
-        self._zlib, self._recovery = None, Recovery(history)
+        self._contexts.effort = effort = self._contexts.effort or Effort()
+        self._zlib, self._recovery = None, Recovery(history, effort)
         self._contexts.doubts(self)
         return self._recovery
 

@@ -49,8 +49,14 @@ MAX_TRIED_CELLS = 40_000_000
 """Bytes of assumed texts that are looked at per loss."""
 MAX_TRIED_IN_ALL = 2 * MAX_TRIED_CELLS
 """The same per direction."""
+MAX_TRIED_ON_ALL = 100 * MAX_TRIED_CELLS
+"""The same on all connections together."""
 MAX_NARROWED_CELLS = 400_000
 """Bytes of texts that unknown bytes are sought in, per direction."""
+MAX_NARROWED_ON_ALL = 1 << 26
+"""The same on all connections together. What was not sought is said to be lost, as what was sought in vain."""
+BLIND_PRICE = 32
+"""How often such a byte counts where nothing from before the first text is known, and the search finds little."""
 MAX_NARROWED = 2048
 """Lost bytes of which something is known without their being known."""
 MIN_EVIDENCE = 8
@@ -199,10 +205,21 @@ def _distance_codes() -> tuple[tuple[int, int, int], ...]:
 _DISTANCE_CODES = _distance_codes()
 
 
+class Effort:
+    """What the search has cost on all connections together, in bytes of texts."""
+
+    __slots__ = ("narrowed", "tried")
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.narrowed = 0
+
+
 class Recovery:
     """One direction whose context is in doubt. `history` is the text before the loss; None: not known at all."""
 
-    def __init__(self, history: bytes | None) -> None:
+    def __init__(self, history: bytes | None, effort: Effort) -> None:
+        self._effort = effort
         self._variables = 0
         self._allowed: dict[int, int] = {}
         self._complete = history is not None and len(history) < WINDOW  # the history has a beginning
@@ -318,7 +335,7 @@ class Recovery:
     def _look_into(self, cells: Cells, wire_bytes: int, ids: Callable[[], set[bytes]]) -> Reading:
         seen = 2 * len(cells) // max(1, wire_bytes)
         self._ratio = min(MAX_TEXT_PER_WIRE_BYTE, max(self._ratio, seen))
-        if self._narrowed > MAX_NARROWED_CELLS:
+        if self._is_spent():
             return _unchecked(cells)
         if self._base is not None:
             self._renew([len(self._texts) - 1])
@@ -340,8 +357,7 @@ class Recovery:
         """What the cells are under each length that is possible, as far as those agree."""
         possible = self._possible()
         sets = [1 << cell if cell < 256 else ANY for cell in cells.tolist()]
-        self._narrowed += len(sets)
-        if self._narrowed > MAX_NARROWED_CELLS:
+        if not self._spend(len(sets)):
             return sets
         if 0 < len(possible) <= MAX_POSSIBLE and self._believed(int(possible[-1])):
             column, every = self._assumed(cells, possible), np.arange(len(possible))
@@ -359,8 +375,11 @@ class Recovery:
         blind = np.where(cells < 256, cells, WILDCARD).tolist()
         if not len(fitting(len(blind), 1, lambda place, _: int(blind[place]))):
             return
-        self._tried += len(cells) * (len(self._lengths) + _COST_OF_A_BYTE)
-        if self._tried > MAX_TRIED_CELLS or self._tried + self._tried_before > MAX_TRIED_IN_ALL:
+        cost = len(cells) * (len(self._lengths) + _COST_OF_A_BYTE)
+        self._tried += cost
+        self._effort.tried += cost
+        too_much = self._tried > MAX_TRIED_CELLS or self._tried + self._tried_before > MAX_TRIED_IN_ALL
+        if too_much or self._effort.tried > MAX_TRIED_ON_ALL:
             self._forget()
             return
         self._lengths = self._lengths[fitting(len(cells), len(self._lengths), self._assumed(cells, self._lengths))]
@@ -395,6 +414,16 @@ class Recovery:
 
     # --- the bytes of the lost text ---------------------------------------------------------------------------
 
+    def _spend(self, cells: int) -> bool:
+        """Whether unknown bytes may be sought in so many more."""
+        cells *= BLIND_PRICE if self.blind else 1
+        self._narrowed += cells
+        self._effort.narrowed += cells
+        return not self._is_spent()
+
+    def _is_spent(self) -> bool:
+        return self._narrowed > MAX_NARROWED_CELLS or self._effort.narrowed > MAX_NARROWED_ON_ALL
+
     def _renew(self, waiting: list[int]) -> None:
         """Narrows these texts, and others that share unknown bytes with them."""
         while waiting:
@@ -409,8 +438,7 @@ class Recovery:
 
     def _narrow(self, cells: Cells) -> list[int] | None:
         """The unknown bytes of which more is known now; None: there is no text that all this could be."""
-        self._narrowed += len(cells)
-        if self._narrowed > MAX_NARROWED_CELLS:
+        if not self._spend(len(cells)):
             return None  # what cannot be checked is not to be believed
         if len(cells) > MAX_DOUBTFUL_TEXT:
             return []
@@ -533,6 +561,9 @@ class Recovery:
         if self._base is None or self._since < WINDOW:
             return None
         window = self._window()
+        unknown = window >= 256
+        if self._allowed.get(int(window[np.argmax(unknown)]), ANY).bit_count() > 1 and unknown.any():
+            return None
         for cell in np.unique(window[window >= 256]).tolist():
             if self._allowed.get(cell, ANY).bit_count() > 1:
                 return None
