@@ -122,6 +122,7 @@ class Summary:
         self.forgotten = 0  # connections of `flows` that were let go of while nobody knew what they were
         self.forgotten_sessions = 0  # WebSockets that were let go of
         self.given_up = 0  # times that one gave up what it held
+        self.out_of_context = 0  # compressed messages that refer to text that is not known; known at the end
         self.unfollowed_tls = 0  # connections of which no `TlsConnection` tells all there was; known at the end
         self.examples: dict[Phase, list[Flow]] = {phase: [] for phase in Phase}
 
@@ -675,6 +676,7 @@ class Engine:
         """The events of the end of the capture: everything still open is closed at the last packet's time."""
         for slot, track in list(self._tracks.items()):
             self._end(slot, track, self._now, flows.DEAD, _CAPTURE_END)
+        self.summary.out_of_context = self.contexts.lost
         self._tls.finish(self._now)
         self.summary.unfollowed_tls = self._tls.unfollowed + self._tls.let_go
         for event in self._attempts.finish():

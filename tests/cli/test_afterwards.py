@@ -74,6 +74,13 @@ def test_lost_bytes_are_named():
     assert run("-q", CAPTURES / "capture_loss.pcap").err == ""
 
 
+@pytest.mark.parametrize("command", [[], ["--jobs", "2"], ["stations"]])
+def test_compressed_messages_that_refer_to_what_is_lost_are_counted(command):
+    told = run(*command, CAPTURES / "deflate_gap.pcap").err
+    assert "25 compressed messages refer to text that was not captured" in told
+    assert "refer to text" not in run(*command, CAPTURES / "ocpp16_deflate.pcap").err
+
+
 def test_refused_connections_point_to_the_negotiation(tmp_path):
     request = b"GET /ocpp/CP-1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     protocol = b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n"

@@ -34,6 +34,7 @@ class Afterwards:
         self._say(notices)
         self._say(bounded(summary))
         self._say(losses(list(log.lost.values())))
+        self._say(out_of_context(summary))
         self._say(folded(log))
         if not log.rows and not log.done:
             self._say(holdings(summary, refused=log.connections, secrets=secrets))
@@ -47,6 +48,7 @@ class Afterwards:
         """What is wrong with the input, and what it held if it was no connection."""
         self._say(notices)
         self._say(bounded(summary))
+        self._say(out_of_context(summary))
         if not found:
             self._say(holdings(summary, refused=0, secrets=False))
 
@@ -90,6 +92,17 @@ def losses(connections: list[Connection]) -> Iterator[str]:
         yield f"{connection.station} #{connection.number}: bytes missing in the capture: {', '.join(parts)}"
     if len(connections) > MAX_LOSSES:
         yield f"bytes are missing of {len(connections) - MAX_LOSSES:,} more connections"
+
+
+def out_of_context(summary: Summary | None) -> Iterator[str]:
+    """Compressed messages that nobody can read who has not seen those before them."""
+    if summary is not None and summary.out_of_context:
+        messages = counted(summary.out_of_context, "compressed message")
+        refer = "refers" if summary.out_of_context == 1 else "refer"
+        yield (
+            f"{messages} {refer} to text that was not captured (permessage-deflate with context takeover): only what "
+            "was said anew is shown; to see it all, capture from before a station connects, and without loss"
+        )
 
 
 def folded(log: Log) -> Iterator[str]:

@@ -268,6 +268,7 @@ class Workers:
             whole.forgotten += other.forgotten
             whole.forgotten_sessions += other.forgotten_sessions
             whole.given_up += other.given_up
+            whole.out_of_context += other.out_of_context
             for phase, count in other.flows.items():
                 whole.flows[phase] += count
                 whole.examples[phase] += other.examples[phase]

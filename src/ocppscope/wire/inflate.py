@@ -58,12 +58,13 @@ class Inflated(NamedTuple):
 class Contexts:
     """The contexts of all connections."""
 
-    __slots__ = ("awake", "effort", "in_doubt", "resting")
+    __slots__ = ("awake", "effort", "in_doubt", "lost", "resting")
 
     def __init__(self) -> None:
         self.awake: Seats[Inflater] = Seats(MAX_AWAKE)
         self.in_doubt: Seats[Inflater] = Seats(MAX_IN_DOUBT)
         self.resting = 0  # bytes
+        self.lost = 0  # messages that refer to text that is not known
         self.effort: Effort | None = None  # what was spent on losses, if there was one
 
     def wakes(self, one: Inflater) -> None:
@@ -250,6 +251,7 @@ class Inflater:
             return Inflated(text)
         if whole:
             return Inflated(text, CONTEXT_GUESSED)
+        self._contexts.lost += 1
         return Inflated(text, _lost(unknown, len(text), let_go=let_go), lost=True)
 
     def _peer_ids(self) -> set[bytes]:
