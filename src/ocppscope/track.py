@@ -28,6 +28,7 @@ from ocppscope.shortcut import Lane
 from ocppscope.wire.connection import ConnectionObserver, Phase
 from ocppscope.wire.frames import CLOSE
 from ocppscope.wire.http import ORDINARY_BYTES, head_bytes
+from ocppscope.wire.inflate import CONTEXT_LOST
 from ocppscope.wire.judge import Judge
 from ocppscope.wire.link import FIN, RST
 from ocppscope.wire.tlsflow import MIN_SPEECH, TlsFlow
@@ -63,6 +64,7 @@ class Host(Protocol):
     batch: Batch
     round_trips: RoundTripTable
     contexts: Contexts
+    out_of_context: int  # compressed messages that refer to text that is not known
 
     @property
     def secrets(self) -> Secrets | None:
@@ -231,6 +233,7 @@ class Track:
             return
         if not text.problems and not text.binary and text.frames == 1 and self._is_quick(side, text):
             return
+        self._host.out_of_context += any(problem.code == CONTEXT_LOST for problem in text.problems)
         message = self.dialogue.read(side, text)
         if self._clue_wanted():
             self._clues += 1

@@ -39,6 +39,7 @@ MAX_IN_DOUBT = 1 << 11
 
 _TAIL = b"\x00\x00\xff\xff"
 
+CONTEXT_LOST = "ws.context-lost"
 CORRUPT = Problem("ws.deflate-corrupt", "The compressed payload is not valid deflate data.")
 CONTEXT_GUESSED = Problem(
     "ws.context-guessed",
@@ -58,13 +59,12 @@ class Inflated(NamedTuple):
 class Contexts:
     """The contexts of all connections."""
 
-    __slots__ = ("awake", "effort", "in_doubt", "lost", "resting")
+    __slots__ = ("awake", "effort", "in_doubt", "resting")
 
     def __init__(self) -> None:
         self.awake: Seats[Inflater] = Seats(MAX_AWAKE)
         self.in_doubt: Seats[Inflater] = Seats(MAX_IN_DOUBT)
         self.resting = 0  # bytes
-        self.lost = 0  # messages that refer to text that is not known
         self.effort: Effort | None = None  # what was spent on losses, if there was one
 
     def wakes(self, one: Inflater) -> None:
@@ -244,14 +244,13 @@ class Inflater:
         if recovery.cut:
             recovery.lose(None)
             return Inflated(text, TOO_LARGE, lost=not certain)
-        let_go = self._let_go
-        if recovery.history is not None:
-            self._begin(recovery.history)
+        let_go, history = self._let_go, recovery.history
+        if history is not None:
+            self._begin(history)
         if certain:
             return Inflated(text)
         if whole:
             return Inflated(text, CONTEXT_GUESSED)
-        self._contexts.lost += 1
         return Inflated(text, _lost(unknown, len(text), let_go=let_go), lost=True)
 
     def _peer_ids(self) -> set[bytes]:
@@ -269,4 +268,4 @@ class Inflater:
 
 def _lost(unknown: int, length: int, *, let_go: bool) -> Problem:
     why = "was let go, to keep memory bounded, or not captured" if let_go else "was not captured"
-    return Problem("ws.context-lost", f"{unknown} of {length} bytes refer to text that {why} (context takeover).")
+    return Problem(CONTEXT_LOST, f"{unknown} of {length} bytes refer to text that {why} (context takeover).")
