@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WILDCARD = 0
 """The byte that stands for an unknown one; JSON has no raw NUL."""
 
-STEPS_KEPT = 1 << 12
+STEPS_KEPT = 1 << 15
 """Results of each step that are kept."""
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))

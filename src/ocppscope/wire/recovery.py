@@ -433,7 +433,9 @@ class Recovery:
                 self._forget()
                 return
             if changed:
-                again = [index for index, text in enumerate(self._texts) if np.isin(text, changed).any()]
+                marks = np.zeros(1 << 16, np.bool_)
+                marks[changed] = True
+                again = [index for index, text in enumerate(self._texts) if marks[text].any()]
                 waiting += sorted(set(again) - {current} - set(waiting))
 
     def _narrow(self, cells: Cells) -> list[int] | None:
