@@ -269,6 +269,16 @@ def test_a_wait_ends_when_it_ends_whoever_notices() -> None:
     assert times[len(session.packets) - 2] + STALL_NS == closed.time_ns
 
 
+def test_a_flow_that_may_be_ours_for_all_that_is_missing_is_looked_at() -> None:
+    """What came before its first bytes may have been the upgrade: alone in a block or not, frames are looked for."""
+    session = Session().open()
+    session.seq[1] += 200  # what the CSMS sent is not in the capture, but acknowledged
+    session.station(bytes(8) + 4 * masked(CALL)).station(4 * masked(CALL))
+    whole = events_of(session.packets)
+    assert whole == events_of(session.packets, *range(1, len(session.packets)))
+    assert [event.action for event in whole if isinstance(event, Message)] == ["Heartbeat"] * 8
+
+
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 

@@ -55,12 +55,17 @@ def dismissed(segments: Segments, slot: Ints, rows: Ints, idle: Booleans) -> lis
     syns = np.add.reduceat(synchronises.astype(np.int64), begins)
     opened_once = synchronises[begins] & (syns == (last_syn[0] >= 0).astype(np.int64) + (last_syn[1] >= 0))
     over = np.minimum.reduceat(np.where(segments.flags[rows] & (FIN | RST), here, len(rows)), begins)
-    judged = np.flatnonzero(opened_once & (speech <= over) & (speech < len(rows)) & (np.maximum(*last_syn) < speech))
+    cut = np.minimum.reduceat(np.where(segments.missing[rows] > 0, here, len(rows)), begins)
+    plain = opened_once & (speech <= over) & (speech < cut) & (np.maximum(*last_syn) < speech)
+    judged = np.flatnonzero(plain & (speech < len(rows)))
     first = speech[judged]
     own_syn = np.where(direction[first] == 0, last_syn[0][judged], last_syn[1][judged])
+    other_syn = np.where(direction[first] == 0, last_syn[1][judged], last_syn[0][judged])
     told = segments.seq[rows[first]] == (segments.seq[rows[own_syn]] + 1) & MODULUS
-    whole = (segments.missing[rows[first]] == 0) & (segments.length[rows[first]] >= MIN_FIRST_BYTES)
-    judged = judged[told & whole & (own_syn >= 0)]
+    heard = segments.ack[rows[first]] == (segments.seq[rows[other_syn]] + 1) & MODULUS
+    judged = judged[
+        told & (own_syn >= 0) & (heard | (other_syn < 0)) & (segments.length[rows[first]] >= MIN_FIRST_BYTES)
+    ]
     ends = np.append(begins[1:], len(rows))
     quiet = np.flatnonzero(idle[slot[begins]] & (np.maximum(*last_syn) < 0))
     found = []
