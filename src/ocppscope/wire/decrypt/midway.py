@@ -28,7 +28,7 @@ ROUNDS = {
     0x1305: (1 << 10, 1 << 12, 1 << 16),
 }
 """Sequence numbers of a suite that are tried with every secret, before more are tried with any."""
-MAX_TRIALS_EACH = 3 << 16
+MAX_TRIALS_EACH = 1 << 17
 """Trials of one connection; they take less than a second."""
 FREE_TRIALS = 1 << 11
 """Those of them that a connection has even if others have used up what they have together."""
