@@ -269,6 +269,15 @@ def test_a_wait_ends_when_it_ends_whoever_notices() -> None:
     assert times[len(session.packets) - 2] + STALL_NS == closed.time_ns
 
 
+def test_the_clock_may_go_back_within_tls() -> None:
+    """The capture ends for a connection with its latest packet, alone in a block or not."""
+    session = Session().open().station(b"\x15\x03\x01\x00\x20" + bytes(32))
+    times = [1000, 5000, 1001, 1002]
+    (whole,) = events_of(session.packets, times=times)
+    assert [whole] == events_of(session.packets, 1, 2, 3, times=times)
+    assert (type(whole), whole.time_ns) == (TlsConnection, 5000)
+
+
 def test_a_flow_that_may_be_ours_for_all_that_is_missing_is_looked_at() -> None:
     """What came before its first bytes may have been the upgrade: alone in a block or not, frames are looked for."""
     session = Session().open()

@@ -120,7 +120,8 @@ class TlsFlows:
             at = len(rows)
         if not any(flow.octets):
             return None
-        flow.last_ns = int(block.time_ns[packet[at - 1]])
+        latest = dict(zip(direction[:at], packet[:at], strict=True))  # of each side; the clock may have gone back
+        flow.last_ns = max(int(block.time_ns[one]) for one in latest.values())
         self._follow(one.slot, flow)
         rest = one.rows[at:]
         if flow.settled and len(rest):
