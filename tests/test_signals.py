@@ -7,7 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -38,24 +38,16 @@ def test_what_is_left_to_the_parent(number: int):
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"here\n"
 
 
-def test_a_terminal_that_is_gone():
-    here, there = pty.openpty()
+@pytest.mark.parametrize(("opened", "peer"), [(pty.openpty, 0), (os.pipe, 1)], ids=["a terminal", "a pipe"])
+def test_the_other_end_is_gone(opened: Callable[[], tuple[int, int]], peer: int):
+    ends = opened()
+    own = ends[1 - peer]
     try:
-        assert not wait_until_gone(there, 0)
-        os.close(here)
-        assert wait_until_gone(there)
+        assert not wait_until_gone(own, 0)
+        os.close(ends[peer])
+        assert wait_until_gone(own)
     finally:
-        os.close(there)
-
-
-def test_a_pipe_whose_writer_is_gone():
-    reader, writer = os.pipe()
-    try:
-        assert not wait_until_gone(reader, 0)
-        os.close(writer)
-        assert wait_until_gone(reader)
-    finally:
-        os.close(reader)
+        os.close(own)
 
 
 def test_nobody_leaves_the_null_device():

@@ -173,7 +173,6 @@ class Engine:
         self._attempts = Attempts()
         self.round_trips = RoundTripTable()
         self.contexts = Contexts()
-        self.out_of_context = 0
         self._tls = TlsFlows(self._flows, self.emit)
         self._waiting: OrderedDict[int, int] = OrderedDict()  # tracks that are but a SYN → until when; oldest first
         self.batch = Batch()
@@ -677,7 +676,7 @@ class Engine:
         """The events of the end of the capture: everything still open is closed at the last packet's time."""
         for slot, track in list(self._tracks.items()):
             self._end(slot, track, self._now, flows.DEAD, _CAPTURE_END)
-        self.summary.out_of_context = self.out_of_context
+        self.summary.out_of_context = self.contexts.lost
         self._tls.finish(self._now)
         self.summary.unfollowed_tls = self._tls.unfollowed + self._tls.let_go
         for event in self._attempts.finish():

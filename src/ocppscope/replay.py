@@ -216,7 +216,6 @@ class Replay:
         self.batch = Batch()
         self.round_trips = RoundTripTable()  # stays empty: a log knows no segments
         self.contexts = Contexts()  # and no deflate
-        self.out_of_context = 0
         self._now: int | None = None
         self._opened = 0  # connections that the log has begun
         self._enrolled = 0  # those that were recognised

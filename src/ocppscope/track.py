@@ -64,7 +64,6 @@ class Host(Protocol):
     batch: Batch
     round_trips: RoundTripTable
     contexts: Contexts
-    out_of_context: int  # compressed messages that refer to text that is not known
 
     @property
     def secrets(self) -> Secrets | None:
@@ -233,7 +232,7 @@ class Track:
             return
         if not text.problems and not text.binary and text.frames == 1 and self._is_quick(side, text):
             return
-        self._host.out_of_context += any(problem.code == CONTEXT_LOST for problem in text.problems)
+        self._host.contexts.lost += any(problem.code == CONTEXT_LOST for problem in text.problems)
         message = self.dialogue.read(side, text)
         if self._clue_wanted():
             self._clues += 1

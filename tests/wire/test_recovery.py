@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocppscope.wire import plausible, recovery
-from ocppscope.wire.inflate import Contexts, Inflated, Inflater
+from ocppscope.wire.inflate import Contexts, Effort, Inflated, Inflater
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
-from ocppscope.wire.recovery import Effort, Recovery, history_of
+from ocppscope.wire.recovery import Recovery, history_of
 from support_engine import CAPTURES, SIDES, groups, octets, run, truth_of
 
 # --- conversations --------------------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_narrowing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found._allowed == {}
 
 
-@pytest.mark.parametrize(("bound", "cost"), [("MAX_NARROWED_ON_ALL", "narrowed"), ("MAX_TRIED_ON_ALL", "tried")])
+@pytest.mark.parametrize(("bound", "cost"), [("MAX_NARROWED_TOTAL", "narrowed"), ("MAX_TRIED_TOTAL", "tried")])
 def test_the_search_is_bounded_on_all_connections_together(
     monkeypatch: pytest.MonkeyPatch, bound: str, cost: str
 ) -> None:

@@ -32,9 +32,7 @@ class Afterwards:
     def tell(self, summary: Summary | None, log: Log, notices: list[str], *, secrets: bool) -> None:
         """Everything there is to say; often nothing."""
         self._say(notices)
-        self._say(bounded(summary))
-        self._say(losses(list(log.lost.values())))
-        self._say(out_of_context(summary))
+        self._say(missing(summary, list(log.lost.values())))
         self._say(folded(log))
         if not log.rows and not log.done:
             self._say(holdings(summary, refused=log.connections, secrets=secrets))
@@ -47,14 +45,20 @@ class Afterwards:
     def tell_of_stations(self, summary: Summary | None, notices: list[str], found: bool) -> None:
         """What is wrong with the input, and what it held if it was no connection."""
         self._say(notices)
-        self._say(bounded(summary))
-        self._say(out_of_context(summary))
+        self._say(missing(summary, []))
         if not found:
             self._say(holdings(summary, refused=0, secrets=False))
 
     def _say(self, sentences: Iterator[str] | list[str]) -> None:
         for sentence in sentences:
             self._stream.write(f"note: {visible(sentence, 500)}\n")
+
+
+def missing(summary: Summary | None, lossy: list[Connection]) -> Iterator[str]:
+    """What is not shown of what went by; `lossy` are the connections with lost bytes, where these are to be named."""
+    yield from bounded(summary)
+    yield from losses(lossy)
+    yield from out_of_context(summary)
 
 
 def bounded(summary: Summary | None) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ocppscope.capture.pcapfile import STDIN
 from ocppscope.capture.tshark_packet import PacketTrees
-from ocppscope.cli.afterwards import bounded, holdings, losses, out_of_context, unread
+from ocppscope.cli.afterwards import holdings, missing, unread
 from ocppscope.cli.engines import engine_of
 from ocppscope.cli.feeds import CaptureFeed
 from ocppscope.cli.keys import poll
@@ -166,8 +166,7 @@ class CaptureSession:
         self.store.take(events)
         self.study.take(events)
         lost: list[Connection] = [one for one in self.store.connections.values() if any(one.lost_bytes)]
-        summary = self._engine.summary
-        self._ending = (*bounded(summary), *losses(lost), *out_of_context(summary), *self._holdings())
+        self._ending = (*missing(self._engine.summary, lost), *self._holdings())
         unread(self._engine.summary, self.study.unread)
         self.study.finish((*self._feed.notices, *self._ending))
 

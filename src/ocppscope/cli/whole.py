@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ocppscope.cli.afterwards import bounded, holdings, losses, out_of_context, unread
+from ocppscope.cli.afterwards import holdings, missing, unread
 from ocppscope.cli.engines import engine_of
 from ocppscope.cli.output import Progress
 from ocppscope.cli.run import reading
@@ -44,7 +44,7 @@ def read_whole(
             progress.clear()
         unread(engine.summary, stations.unread)
         lossy = [one for one in engine.connections.values() if any(one.lost_bytes)]
-        notices = [*reader.notices, *bounded(engine.summary), *losses(lossy), *out_of_context(engine.summary)]
+        notices = [*reader.notices, *missing(engine.summary, lossy)]
         if not stations.messages:
             notices += holdings(engine.summary, refused=len(engine.connections), secrets=bool(reader.secrets))
     return notices

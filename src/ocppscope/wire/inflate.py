@@ -20,7 +20,7 @@ from ocppscope.wire.seats import Seats
 if TYPE_CHECKING:
     from zlib import _Decompress
 
-    from ocppscope.wire.recovery import Effort, Recovery
+    from ocppscope.wire.recovery import Recovery
 
 MAX_INFLATED = 16 << 20
 """Bytes that one message may have when inflated; the rest is cut off and said to be."""
@@ -56,16 +56,27 @@ class Inflated(NamedTuple):
     lost: bool = False
 
 
+class Effort:
+    """What the search for lost contexts has cost on all connections together, in bytes of texts."""
+
+    __slots__ = ("narrowed", "tried")
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.narrowed = 0
+
+
 class Contexts:
     """The contexts of all connections."""
 
-    __slots__ = ("awake", "effort", "in_doubt", "resting")
+    __slots__ = ("awake", "effort", "in_doubt", "lost", "resting")
 
     def __init__(self) -> None:
         self.awake: Seats[Inflater] = Seats(MAX_AWAKE)
         self.in_doubt: Seats[Inflater] = Seats(MAX_IN_DOUBT)
         self.resting = 0  # bytes
-        self.effort: Effort | None = None  # what was spent on losses, if there was one
+        self.effort = Effort()
+        self.lost = 0  # messages that refer to text that is not known; for whoever shows them to count
 
     def wakes(self, one: Inflater) -> None:
         """A context is known and ready."""
@@ -171,10 +182,9 @@ class Inflater:
 
     def _seek(self, history: bytes | None) -> Recovery:
         """The context is in doubt: a loss comes after this text (None: not known)."""
-        from ocppscope.wire.recovery import Effort, Recovery  # noqa: PLC0415 - only losses need it
+        from ocppscope.wire.recovery import Recovery  # noqa: PLC0415 - only losses need it
 
-        self._contexts.effort = effort = self._contexts.effort or Effort()
-        self._zlib, self._recovery = None, Recovery(history, effort)
+        self._zlib, self._recovery = None, Recovery(history, self._contexts.effort)
         self._contexts.doubts(self)
         return self._recovery
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ocppscope.wire.inflate import Effort
     from ocppscope.wire.plausible import Column
 
     Cells = NDArray[np.uint16]
@@ -49,11 +50,11 @@ MAX_TRIED_CELLS = 40_000_000
 """Bytes of assumed texts that are looked at per loss."""
 MAX_TRIED_IN_ALL = 2 * MAX_TRIED_CELLS
 """The same per direction."""
-MAX_TRIED_ON_ALL = 100 * MAX_TRIED_CELLS
+MAX_TRIED_TOTAL = 100 * MAX_TRIED_CELLS
 """The same on all connections together."""
 MAX_NARROWED_CELLS = 400_000
 """Bytes of texts that unknown bytes are sought in, per direction."""
-MAX_NARROWED_ON_ALL = 1 << 26
+MAX_NARROWED_TOTAL = 1 << 26
 """The same on all connections together. What was not sought is said to be lost, as what was sought in vain."""
 BLIND_PRICE = 32
 """How often such a byte counts where nothing from before the first text is known, and the search finds little."""
@@ -96,7 +97,7 @@ class Reading(NamedTuple):
     whole: bool
 
 
-class _Inflated(NamedTuple):
+class _Pair(NamedTuple):
     """What follows a loss, inflated over two histories that differ in each byte of before it."""
 
     first: bytes
@@ -111,7 +112,7 @@ class _Inflated(NamedTuple):
         return np.where(one == two, one, 256 + distance).astype(np.uint16)
 
 
-def _inflate(cells: Cells, payload: bytes, limit: int) -> _Inflated:
+def _inflate(cells: Cells, payload: bytes, limit: int) -> _Pair:
     """Inflates a message over a window of cells, of which each distance is told by both readings together.
 
     `zlib.error` for what no deflate makes, and where a message does not end with a block (RFC 7692 §7.2.1).
@@ -123,7 +124,7 @@ def _inflate(cells: Cells, payload: bytes, limit: int) -> _Inflated:
     cut = bool(inflater.unconsumed_tail)
     if not inflater.eof and not cut and not _stored(inflater):
         raise zlib.error("a message ends within a block")
-    return _Inflated(found[0], found[1], inflater.eof, cut)
+    return _Pair(found[0], found[1], inflater.eof, cut)
 
 
 def _long(first: bytes, second: bytes) -> Reading:
@@ -205,16 +206,6 @@ def _distance_codes() -> tuple[tuple[int, int, int], ...]:
 _DISTANCE_CODES = _distance_codes()
 
 
-class Effort:
-    """What the search has cost on all connections together, in bytes of texts."""
-
-    __slots__ = ("narrowed", "tried")
-
-    def __init__(self) -> None:
-        self.tried = 0
-        self.narrowed = 0
-
-
 class Recovery:
     """One direction whose context is in doubt. `history` is the text before the loss; None: not known at all."""
 
@@ -246,7 +237,7 @@ class Recovery:
         """A loss of so many bytes, before which the text was what the tape says."""
         self._texts: list[Cells] = []  # with numbers of unknown bytes, once it is settled where the loss begins
         self._literal: list[Cells] = []  # the same texts, with distances before the loss
-        self._ended = self.cut = False  # of the last text: see `_Inflated`
+        self._ended = self.cut = False  # of the last text: see `_Pair`
         self._since = 0
         self._base: Cells | None = None
         self._wire_bytes = wire_bytes
@@ -379,7 +370,7 @@ class Recovery:
         self._tried += cost
         self._effort.tried += cost
         too_much = self._tried > MAX_TRIED_CELLS or self._tried + self._tried_before > MAX_TRIED_IN_ALL
-        if too_much or self._effort.tried > MAX_TRIED_ON_ALL:
+        if too_much or self._effort.tried > MAX_TRIED_TOTAL:
             self._forget()
             return
         self._lengths = self._lengths[fitting(len(cells), len(self._lengths), self._assumed(cells, self._lengths))]
@@ -422,7 +413,7 @@ class Recovery:
         return not self._is_spent()
 
     def _is_spent(self) -> bool:
-        return self._narrowed > MAX_NARROWED_CELLS or self._effort.narrowed > MAX_NARROWED_ON_ALL
+        return self._narrowed > MAX_NARROWED_CELLS or self._effort.narrowed > MAX_NARROWED_TOTAL
 
     def _renew(self, waiting: list[int]) -> None:
         """Narrows these texts, and others that share unknown bytes with them."""
@@ -563,13 +554,15 @@ class Recovery:
         if self._base is None or self._since < WINDOW:
             return None
         window = self._window()
-        unknown = window >= 256
-        if self._allowed.get(int(window[np.argmax(unknown)]), ANY).bit_count() > 1 and unknown.any():
+        unknown = window[window >= 256]
+        if len(unknown) and self._is_unsure(int(unknown[0])):
+            return None  # as is usual, and quickly seen
+        if any(map(self._is_unsure, np.unique(unknown).tolist())):
             return None
-        for cell in np.unique(window[window >= 256]).tolist():
-            if self._allowed.get(cell, ANY).bit_count() > 1:
-                return None
         return bytes(mask.bit_length() - 1 for mask in self._sets(window))
+
+    def _is_unsure(self, cell: int) -> bool:
+        return self._allowed.get(cell, ANY).bit_count() > 1
 
 
 _CALL, _SEND, _QUOTE = b'26"'
