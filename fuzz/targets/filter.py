@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from functools import cache
 
@@ -28,6 +29,7 @@ def store() -> tuple[Store, tuple[Message, ...], dict[int, Connection]]:
     found.append(replace(last, ordinal=last.ordinal + 1, text=long, action="DataTransfer"))
     messages = [event for event in found if isinstance(event, Message)]
     made = Store()
+    atexit.register(made.close)
     made.take(found)
     known = {event.connection.number: event.connection for event in found if isinstance(event, ConnectionOpened)}
     return made, tuple(messages), known

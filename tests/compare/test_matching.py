@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support_compare import of_capture
 
 from ocppscope.compare import matching
 from ocppscope.compare.matching import Sequence, match
@@ -94,3 +95,14 @@ def test_every_place_is_used_once(a, b, timed):
     assert sorted([x for x, _ in pairs] + found.left_a) == list(range(len(a)))
     assert sorted([y for _, y in pairs] + found.left_b) == list(range(len(b)))
     assert all(a[x] == b[y] for x, y in found.same)
+
+
+def test_what_both_have_comes_in_the_order_of_the_first():
+    """Not in that of hashes, which is another one in each process."""
+    a, b = of_capture("remote_start_stop"), of_capture("remote_start_stop")
+    rows_a, rows_b = matching.shared_texts(a, b)
+    a.close()
+    b.close()
+    assert len(rows_a) > 10
+    assert rows_a.tolist() == sorted(rows_a.tolist())
+    assert rows_b.tolist() == rows_a.tolist()

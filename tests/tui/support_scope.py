@@ -87,6 +87,14 @@ class Driver:
             await self.pilot.pause(0.01)
         await self.pilot.pause(0.06)
 
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Until the screen shows what one of its timers brings; a busy machine may take its time."""
+        for _ in range(500):
+            if is_so():
+                return
+            await self.pilot.pause(0.02)
+        raise AssertionError(f"This did not come:\n{self.told}\n{self.text}")
+
     @property
     def lines(self) -> list[str]:
         """What is on the screen."""

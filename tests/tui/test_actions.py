@@ -591,10 +591,9 @@ async def _palette(d: Driver) -> None:
     await d.type("date and time format next")
     await d.press(*["backspace"] * 30)
     await d.type("next error")
-    await d.pilot.pause(0.3)
+    await d.until(lambda: "To the next message with an error" in d.text)
     await d.press("enter")
-    await d.pilot.pause(0.2)
-    assert d.row == 6
+    await d.until(lambda: d.row == 6)
 
 
 @script("notices")
@@ -621,8 +620,7 @@ async def _help(d: Driver) -> None:
 @script("quit")
 async def _quit(d: Driver) -> None:
     await d.pilot.press("q")
-    await d.pilot.pause(0.1)
-    assert d.scope._exit
+    await d.until(lambda: d.scope._exit)
 
 
 # --- the table -----------------------------------------------------------------------------------------------------

@@ -68,8 +68,7 @@ def test_it_opens_with_nothing_and_follows():
         assert "Waiting" not in d.text
         assert "82 messages · following" in d.told
         session.recording = "eth0 · 99 packets · 7 DROPPED"
-        await d.pilot.pause(0.7)
-        assert "7 DROPPED" in d.told, "it is told even if nothing comes"
+        await d.until(lambda: "7 DROPPED" in d.told)  # it is told even if nothing comes
 
     drive(check, session, size=(80, 24))
 
@@ -171,15 +170,13 @@ def test_what_was_noticed_is_told_until_it_was_looked_at():
 
     async def check(d: Driver) -> None:
         session.notices = ("One thing.", "Another.")
-        await d.pilot.pause(0.7)
-        assert "note (! shows 2): Another." in d.told
+        await d.until(lambda: "note (! shows 2): Another." in d.told)
         await d.press("!")
         assert isinstance(d.scope.screen, NoticesScreen)
         await d.press("escape")
         assert "note" not in d.told
         session.notices = ("Another.", "A third \x1b[31m.")
-        await d.pilot.pause(0.7)
-        assert "note (!): A third \\x1b[31m." in d.told, "also where the oldest is forgotten"
+        await d.until(lambda: "note (!): A third \\x1b[31m." in d.told)  # also where the oldest is forgotten
 
     drive(check, session)
 

@@ -146,8 +146,7 @@ def test_the_filter_of_what_is_held():
         assert steering.orders == [Intercept("action == Authorize")]
         assert "Held from now on: action == Authorize" in d.told
         assert d.scope.shown is None, "the screen is not filtered by it"
-        await d.pilot.pause(0.6)
-        assert "holds action == Authorize" in d.lines[1]
+        await d.until(lambda: "holds action == Authorize" in d.lines[1])
         await d.press(act("intercept"), "ctrl+u", "enter")
         assert steering.orders[-1] == Intercept("")
         await d.press("j")
@@ -163,7 +162,7 @@ def test_what_comes_to_be_held_moves_no_focus():
         await d.press("/")
         await d.type("stat")
         steering.waiting = [held()]
-        await d.pilot.pause(0.7)
+        await d.until(lambda: "1 held (i)" in d.lines[1])
         await d.type("ion")
         assert d.scope.bar.input.value == "station"
         assert "1 held (i): CP-1 → Authorize" in d.lines[1]
@@ -244,13 +243,11 @@ def test_the_queue_grows_and_says_whose_time_is_up():
     async def check(d: Driver) -> None:
         await d.press(act("show_held"), "j")
         steering.waiting = [held(2, station="CP-2"), held(3)]
-        await d.pilot.pause(0.7)
+        await d.until(lambda: "CP-1 → Authorize was sent on as it was: its time was up." in d.text)
         assert d.scope.screen.queue.item.held == 2, "the cursor stays on its message"
         assert d.scope.screen.queue.count == 2
-        assert "CP-1 → Authorize was sent on as it was: its time was up." in d.text
         steering.waiting = []
-        await d.pilot.pause(0.7)
-        assert "CP-1 → Authorize is not held any more." in d.text
+        await d.until(lambda: "CP-1 → Authorize is not held any more." in d.text)
         await d.press("a", "X", "D", "e", "enter", "A")
         assert steering.orders == []
 
@@ -277,7 +274,7 @@ async def edited(d: Driver, text: str) -> Editor:
     editor = d.scope.screen
     assert isinstance(editor, Editor)
     editor.area.text = text
-    await d.pilot.pause(0.3)
+    await d.settle()
     return editor
 
 
@@ -293,8 +290,7 @@ def test_a_message_is_edited():
             await d.press("down")
         await d.press("end", "backspace")
         await d.type('2"')
-        await d.pilot.pause(0.3)
-        assert "✓" in d.text
+        await d.until(lambda: "✓" in d.text)
         await d.press("ctrl+s")
         assert steering.orders == [Forward(1, AUTHORIZE.replace("EXAMPLE", "EXAMPLE2"))]
         assert "CP-1 → Authorize was changed and sent on." in d.text
@@ -324,7 +320,7 @@ def test_what_is_wrong_is_sent_when_asked_twice(text, said, sent):
 
     async def check(d: Driver) -> None:
         await edited(d, text)
-        assert said in d.text
+        await d.until(lambda: said in d.text)
         await d.press("ctrl+s")
         assert steering.orders == []
         assert "Ctrl+S again sends it all the same" in d.text
@@ -368,8 +364,7 @@ def test_a_message_that_went_on_meanwhile_can_be_sent_by_itself():
     async def check(d: Driver) -> None:
         await edited(d, '[2,"17","Authorize",{"idTag":"MINE"}]')
         steering.waiting = []
-        await d.pilot.pause(0.7)
-        assert "Its time was up: it went on as it was." in d.text
+        await d.until(lambda: "Its time was up: it went on as it was." in d.text)
         await d.press("ctrl+s")
         assert steering.orders == []
         assert isinstance(d.scope.screen, InjectScreen)
@@ -388,8 +383,7 @@ def test_what_came_too_late_is_kept():
         await edited(d, '[2,"17","Authorize",{"idTag":"MINE"}]')
         steering.waiting = []
         await d.press("escape")
-        await d.pilot.pause(0.7)
-        assert "The text is kept" in d.text
+        await d.until(lambda: "The text is kept" in d.text)
         await d.press("escape", act("inject"), "ctrl+r")
         assert "not sent" in d.text
         await d.press("enter")
@@ -437,8 +431,7 @@ def test_the_connections(size):
         await d.press("k", "k", "C")
         assert steering.orders[-1] == Cut(1, "close")
         steering.open = []
-        await d.pilot.pause(0.7)
-        assert "No station is connected." in d.text
+        await d.until(lambda: "No station is connected." in d.text)
         await d.press("R", "n", "escape")
         assert len(steering.orders) == 3
 
@@ -479,8 +472,7 @@ def test_a_call_of_ones_own():
         assert steering.orders == [sent]
         assert "on its way" in d.text
         steering.told = [Answered(1, '[3,"x",{"status":"Rejected"}]', "", 12_000_000)]
-        await d.pilot.pause(0.7)
-        assert 'ChangeConfiguration  [3,"x",{"status":"Rejected"}]  after 12ms' in d.text
+        await d.until(lambda: 'ChangeConfiguration  [3,"x",{"status":"Rejected"}]  after 12ms' in d.text)
 
     drive(check, session, size=(80, 24))
 
@@ -491,8 +483,7 @@ def test_the_answer_is_told_where_the_form_is_not_open_any_more():
     async def check(d: Driver) -> None:
         await d.press(act("inject"), "ctrl+s", "escape")
         steering.told = [Answered(99, "of another"), Answered(1, "", HOSTILE, 0)]
-        await d.pilot.pause(0.7)
-        assert "← TriggerMessage  \\x1b[31m" in d.told
+        await d.until(lambda: "← TriggerMessage  \\x1b[31m" in d.told)
 
     drive(check, session)
 

@@ -66,10 +66,11 @@ class Matched(NamedTuple):
 
 
 def shared_texts(a: Recording, b: Recording) -> tuple[Ints, Ints]:
-    """Rows of both whose text stands once in either capture, repeated legs left out."""
+    """Rows of both whose text stands once in either capture, repeated legs left out; in the order of the first."""
     rows_a, rows_b = _single(a), _single(b)
     _, in_a, in_b = np.intersect1d(a.rows.text[rows_a], b.rows.text[rows_b], assume_unique=True, return_indices=True)
-    return rows_a[in_a], rows_b[in_b]
+    order = np.argsort(rows_a[in_a])  # hashes have another order in each process
+    return rows_a[in_a][order], rows_b[in_b][order]
 
 
 def _single(recording: Recording) -> Ints:
