@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import support_cli
 from conftest import SHARED
 from ocppscope.cli import keys
 from ocppscope.errors import UsageError
@@ -41,6 +42,16 @@ def test_a_key_log_that_grows(tmp_path, monkeypatch):
     found.poll()
     assert found.secrets.of(bytes.fromhex("ab" * 32)) == {"CLIENT_RANDOM": bytes.fromhex("cd" * 48)}
     found.close()
+
+
+def test_the_key_logs_of_a_run_are_closed_with_it(tmp_path, monkeypatch):
+    opened, as_usual = [], keys._opened
+    monkeypatch.setattr(keys, "_opened", lambda path: opened.append(as_usual(path)) or opened[-1])
+    path = tmp_path / "keys.log"
+    path.write_bytes(LINE)
+    assert not support_cli.run("stations", support_cli.CAPTURES / "ocpp16_plain.pcap", "--keylog", path).code
+    assert [file.closed for file in opened] == [True]
+    assert not keys._open
 
 
 def test_what_is_read_of_a_key_log_is_bounded(tmp_path, monkeypatch):

@@ -79,9 +79,12 @@ class Keys:
         return self.secrets.version != before
 
     def close(self) -> None:
-        """Closes the key logs."""
+        """Closes the key logs; nothing more comes of them."""
+        if self in _open:
+            _open.remove(self)
         for file, _ in self._logs:
             file.close()
+        self._logs.clear()
 
 
 def _key_in(path: str) -> bytes:

@@ -283,8 +283,10 @@ def decoding(
     from ocppscope.cli.keys import of_the_run
     from ocppscope.options import Options
 
-    named = click.get_current_context().meta
+    context = click.get_current_context()
+    named = context.meta
     keys = of_the_run(named.get(_KEY_LOGS, ()), named.get(_SERVER_KEYS, ()), is_live=is_live)
+    context.call_on_close(keys.close)
     return Options(
         timeout_ns=timeout,
         every_websocket=all_websockets,
