@@ -319,7 +319,7 @@ def test_sigterm_in_the_middle_of_traffic(tmp_path: Path):
 
 @pytest.mark.parametrize("words", [(), ("--active", "--record", "legs"), ("--rotate-size", "100kB")])
 def test_sigkill_in_the_middle_of_traffic(tmp_path: Path, words: tuple[str, ...]):
-    """What was passed on is readable up to the last block, in every kind of recording."""
+    """What was passed on can be read, in every kind of recording."""
     with Fleet() as fleet, proxying(tmp_path, fleet.port, *words) as proxy:
         fleet.drive(proxy.where, names(20))
         until(lambda: fleet.messages > 800, "traffic")
@@ -328,9 +328,9 @@ def test_sigkill_in_the_middle_of_traffic(tmp_path: Path, words: tuple[str, ...]
         fleet.wait()
     files = sorted(tmp_path.glob("made*.pcapng"))
     if not words:
-        talks(files[0])
+        talks(files[0], allow_cut=True)  # of what was being written, which has reached nobody
     elif "legs" in words:
-        packets(files[0])
+        packets(files[0], allow_cut=True)
         return  # each message is there twice; which leg came first is told by other tests
     assert "--rotate-size" not in words or len(files) > 1
     if len(files) == 1:
