@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocppscope.wire import plausible, recovery
+from ocppscope.wire.history import history_of
 from ocppscope.wire.inflate import Contexts, Effort, Inflated, Inflater
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
-from ocppscope.wire.recovery import Recovery, history_of
+from ocppscope.wire.recovery import Recovery
 from support_engine import CAPTURES, SIDES, groups, octets, run, truth_of
 
 # --- conversations --------------------------------------------------------------------------------------------------
@@ -401,7 +402,7 @@ def test_lost_texts_are_thought_no_longer_than_the_bound() -> None:
 
 
 def test_long_texts_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recovery, "narrow", lambda _: pytest.fail("looked into"))
+    monkeypatch.setattr(recovery, "narrow", lambda *_: pytest.fail("looked into"))
     monkeypatch.setattr(recovery, "fitting", lambda *_: pytest.fail("looked into"))
     found = Recovery(b"[]" * 100, Effort())
     found.lose(100)
@@ -493,10 +494,13 @@ def test_any_bytes_are_survived(steps: list[bytes | int | None], midstream: bool
 
 def filled(pattern: bytes) -> bytes | None:
     """A pattern with `?` for any byte, with what must stand there."""
-    narrowed = narrow([ANY if byte == ord("?") else 1 << byte for byte in pattern])
+    narrowed = narrow(pattern, {place: ANY for place, byte in enumerate(pattern) if byte == ord("?")})
     if narrowed is None:
         return None
-    return bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else ord("?") for mask in narrowed)
+    filled = bytearray(pattern)
+    for place, mask in narrowed.items():
+        filled[place] = mask.bit_length() - 1 if mask.bit_count() == 1 else ord("?")
+    return bytes(filled)
 
 
 @pytest.mark.parametrize(
@@ -528,13 +532,28 @@ def test_what_can_stand_where(pattern: bytes, text: bytes | None) -> None:
 @settings(deadline=None)
 def test_what_is_there_is_never_ruled_out(seed: int, unknown: set[int]) -> None:
     _, text = Talk(seed).messages(1)[seed % 2]
-    narrowed = narrow([ANY if place in unknown else 1 << byte for place, byte in enumerate(text)])
+    narrowed = narrow(text, {place: ANY for place in sorted(unknown) if place < len(text)})
     assert narrowed is not None
-    assert all(mask >> byte & 1 for mask, byte in zip(narrowed, text, strict=True))
+    assert all(mask >> text[place] & 1 for place, mask in narrowed.items())
+
+
+@given(st.integers(0, 10**6), st.sets(st.integers(0, 150), max_size=20), st.data())
+@settings(deadline=None)
+def test_only_what_can_stand_there_is_left(seed: int, unknown: set[int], data: st.DataObject) -> None:
+    """Each byte that is left makes a text together with some of the others; each that was ruled out makes none."""
+    _, text = Talk(seed).messages(1)[seed % 2]
+    thought_of = {place: ANY for place in sorted(unknown) if place < len(text)}
+    narrowed = narrow(text, thought_of)
+    assert narrowed is not None
+    if narrowed:
+        place = data.draw(st.sampled_from(list(narrowed)))
+        for byte in data.draw(st.lists(st.integers(0, 255), max_size=5)):
+            possible = narrow(text, thought_of | {place: 1 << byte & ANY}) is not None
+            assert possible == bool(narrowed[place] >> byte & 1)
 
 
 @given(st.lists(st.binary(max_size=3) | st.sampled_from([b'[3,"', b'[2,"', b'","', b'",{', b'"a":1', b"}]", b"\0"])))
 def test_columns_are_judged_as_texts_are(parts: list[bytes]) -> None:
     text = b"".join(parts)
-    one = narrow([ANY if byte == WILDCARD else 1 << byte for byte in text]) is not None
+    one = narrow(text, {place: ANY for place, byte in enumerate(text) if byte == WILDCARD}) is not None
     assert len(fitting(len(text), 1, lambda place, _: text[place])) == one

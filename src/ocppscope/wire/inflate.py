@@ -15,6 +15,7 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from ocppscope.model import Problem
+from ocppscope.wire.history import TAIL, history_of
 from ocppscope.wire.seats import Seats
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ MAX_RESTING = 64 << 20
 MAX_IN_DOUBT = 1 << 11
 """Directions of all connections whose context is in doubt and sought; of more, some begin their search anew."""
 
-_TAIL = b"\x00\x00\xff\xff"
 
 CONTEXT_LOST = "ws.context-lost"
 CORRUPT = Problem("ws.deflate-corrupt", "The compressed payload is not valid deflate data.")
@@ -159,8 +159,6 @@ class Inflater:
 
     def rest(self) -> None:
         """Keeps the context in little room until it is needed; lets go of it where there is none."""
-        from ocppscope.wire.recovery import history_of  # noqa: PLC0415 - only large fleets need it
-
         assert self._zlib is not None
         history, self._zlib = history_of(self._zlib), None
         packed = zlib.compress(history or b"", 1)
@@ -196,8 +194,6 @@ class Inflater:
             return
         inflater = self._wake()
         if inflater is not None:
-            from ocppscope.wire.recovery import history_of  # noqa: PLC0415 - only losses need it
-
             self._seek(history_of(inflater))
         if self._recovery is not None and self._recovery.blind:
             self._recovery = None  # a loss in the dark: there is too little to find its length by
@@ -222,7 +218,7 @@ class Inflater:
                 return None
         room = self._credit + MAX_RATIO * len(payload)
         try:
-            text = inflater.decompress(payload + _TAIL, room if 0 < room < MAX_INFLATED else self._room(payload))
+            text = inflater.decompress(payload + TAIL, room if 0 < room < MAX_INFLATED else self._room(payload))
         except zlib.error:
             self._lose_context()  # half a text may have gone into the history
             self.verdict = Inflated(b"", CORRUPT, lost=True)
@@ -265,7 +261,7 @@ class Inflater:
 
     def _peer_ids(self) -> set[bytes]:
         """The ids of recent messages of the other direction."""
-        from ocppscope.wire.recovery import history_of, ids_of  # noqa: PLC0415 - only losses need it
+        from ocppscope.wire.recovery import ids_of  # noqa: PLC0415 - only losses need it
 
         peer = self.peer
         if peer is None or not peer.takeover:

@@ -7,13 +7,14 @@ and backward over one text. It holds no knowledge of any action or element, and 
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -24,6 +25,10 @@ WILDCARD = 0
 
 STEPS_KEPT = 1 << 15
 """Results of each step that are kept."""
+
+_WORDS = re.compile(rb'[^"]{0,15}"|[^"]{1,16}')
+"""What is read at once of known bytes: names and values come again and again, and what they do is remembered."""
+_NO_WORDS: list[bytes] = []
 
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(range(0x80, 0x100))
 _IN_STRING = _PRINTABLE - frozenset(b'"\\')
@@ -193,21 +198,47 @@ def _between(before: int, after: int, allowed: int) -> tuple[int, int]:
     return sources, kept
 
 
-def narrow(allowed: Sequence[int]) -> list[int] | None:
-    """For each place the set of bytes (bits) of `allowed` with which the whole can be a text; None if it cannot."""
-    forward = [_START]
-    for mask in allowed:
-        states = _after(forward[-1], mask)
-        if not states:
-            return None
-        forward.append(states)
-    if not forward[-1] & _END:
+@lru_cache(STEPS_KEPT)
+def _read(states: int, word: bytes) -> int:
+    """The states after a word."""
+    for byte in word:
+        states = _step(states, _CLASS_OF[byte]) if byte in _CLASS_OF else 0
+    return states
+
+
+@lru_cache(STEPS_KEPT)
+def _read_back(states: int, word: bytes) -> int:
+    """The states before a word."""
+    for byte in reversed(word):
+        states = _back(states, _CLASS_OF[byte]) if byte in _CLASS_OF else 0
+    return states
+
+
+def narrow(text: bytes, unknown: Mapping[int, int]) -> dict[int, int] | None:
+    """For each unknown place the set of its bytes (bits) with which the whole can be a text; None if it cannot.
+
+    `unknown` holds the places in their order, each with the set of bytes that are thought of; what `text` has there
+    does not matter.
+    """
+    steps: list[tuple[int, int, list[bytes]]] = []
+    states, at = _START, 0
+    for place, allowed in unknown.items():
+        words = _WORDS.findall(text, at, place) if at < place else _NO_WORDS
+        if words:
+            states = reduce(_read, words, states)
+        steps.append((states, allowed, words))
+        states, at = _after(states, allowed), place + 1
+    words = _WORDS.findall(text, at)
+    if not reduce(_read, words, states) & _END:
         return None
-    narrowed, states = [], _END
-    for mask, before in zip(reversed(allowed), reversed(forward[:-1]), strict=True):
-        states, kept = _between(before, states, mask)
-        narrowed.append(kept & mask)
-    return narrowed[::-1]
+    states = reduce(_read_back, reversed(words), _END)
+    narrowed = []
+    for before, allowed, words in reversed(steps):
+        states, kept = _between(before, states, allowed)
+        narrowed.append(kept & allowed)
+        if words:
+            states = reduce(_read_back, reversed(words), states)
+    return dict(zip(unknown, reversed(narrowed), strict=True))
 
 
 _COLUMN = np.array([_CLASS_OF.get(byte, len(CLASSES)) for byte in range(256)])

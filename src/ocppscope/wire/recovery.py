@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ocppscope.wire.history import TAIL, WINDOW, is_between_blocks
 from ocppscope.wire.plausible import ANY, WILDCARD, fitting, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from zlib import _Decompress
 
     from numpy.typing import NDArray
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     """Bytes of a text: below 256 what it is, else 256 and the number of an unknown one, or its distance."""
     Lengths = NDArray[np.int32]
 
-WINDOW = 32768
-"""Bytes of text that deflate can refer back to."""
 MAX_LOST_TEXT = 8192
 """Longest text that a loss is assumed to have had; what refers beyond it is not looked into."""
 MIN_LOST_TEXT = 128
@@ -75,8 +73,6 @@ MIN_KNOWN_DIGITS = 12
 MIN_IDS = 4
 """Ids that must have been seen before a form is expected of the next."""
 
-_TAIL = b"\x00\x00\xff\xff"
-_LONGEST = 258  # bytes that one reference can repeat
 _IMPOSSIBLE = 1
 _COST_OF_A_BYTE = 300  # what a byte takes even of a single text, in bytes of many
 _UNKNOWN = np.arange(256, 256 + WINDOW, dtype=np.uint16)
@@ -120,9 +116,9 @@ def _inflate(cells: Cells, payload: bytes, limit: int) -> _Pair:
     found = []
     for numbers in (cells, cells + (cells >> 8)):
         inflater = zlib.decompressobj(-15, zdict=numbers.astype(np.uint8).tobytes())
-        found.append(inflater.decompress(payload + _TAIL, limit))
+        found.append(inflater.decompress(payload + TAIL, limit))
     cut = bool(inflater.unconsumed_tail)
-    if not inflater.eof and not cut and not _stored(inflater):
+    if not inflater.eof and not cut and not is_between_blocks(inflater):
         raise zlib.error("a message ends within a block")
     return _Pair(found[0], found[1], inflater.eof, cut)
 
@@ -137,73 +133,27 @@ def _long(first: bytes, second: bytes) -> Reading:
 
 def _unchecked(cells: Cells) -> Reading:
     """What is certain of a text, once no more is spent on the rest."""
-    text = np.where(cells < 256, cells, WILDCARD).astype(np.uint8).tobytes()
-    return Reading(text, int((cells >= 256).sum()), certain=False, whole=False)
+    text, places = _parted(cells)
+    return Reading(text, len(places), certain=False, whole=False)
 
 
-def history_of(inflater: _Decompress) -> bytes | None:
-    """The text that an inflater can refer back to, asked of a copy by references to it (RFC 1951 §3.2.5).
-
-    None if it is not between two blocks: after corrupt data, or a message that ended too early.
-    """
-    low, high = 0, WINDOW
-    if _asked(inflater, WINDOW, 1) is not None:
-        low = WINDOW  # as soon as so much was said
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _asked(inflater, middle, 1) is not None:
-            low = middle
-        else:
-            high = middle - 1
-    if not low:
-        return b"" if _stored(inflater) else None
-    found = _asked(inflater, low, -(-low // _LONGEST))
-    return found[:low] if found is not None else None
+def _parted(cells: Cells) -> tuple[bytes, list[int]]:
+    """A text, and the places of its unknown bytes, which are `WILDCARD`."""
+    unknown = cells >= 256
+    return np.where(unknown, WILDCARD, cells).astype(np.uint8).tobytes(), np.flatnonzero(unknown).tolist()
 
 
-def _asked(inflater: _Decompress, distance: int, times: int) -> bytes | None:
-    try:
-        found = inflater.copy().decompress(_repeat(distance, times))
-    except (zlib.error, ValueError):
-        return None
-    return found if len(found) == times * _LONGEST else None
+def _filled(text: bytes, unknown: dict[int, int]) -> bytes:
+    """The same with those places filled in for which only one byte is left."""
+    filled = bytearray(text)
+    for place, mask in unknown.items():
+        filled[place] = mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD
+    return bytes(filled)
 
 
-def _stored(inflater: _Decompress) -> bool:
-    """Whether it takes a stored block for one."""
-    try:
-        return inflater.copy().decompress(b"\x00\x01\x00\xfe\xffx") == b"x"
-    except (zlib.error, ValueError):
-        return False
-
-
-def _repeat(distance: int, times: int) -> bytes:
-    """A block of fixed codes that repeats 258 bytes from `distance` back so many times."""
-    base, extra, code = next(row for row in _DISTANCE_CODES if row[0] <= distance)
-    bits, count = 0b010, 3
-    one = (0b10100011, 8), (_reversed(code, 5), 5), (distance - base, extra)
-    for value, width in one * times:
-        bits |= value << count
-        count += width
-    count += 7
-    count += -(count + 3) % 8 + 3
-    return bits.to_bytes(count // 8, "little") + _TAIL
-
-
-def _reversed(value: int, width: int) -> int:
-    return int(f"{value:0{width}b}"[::-1], 2)
-
-
-def _distance_codes() -> tuple[tuple[int, int, int], ...]:
-    rows, base = [], 1
-    for code in range(30):
-        extra = max(0, code // 2 - 1)
-        rows.append((base, extra, code))
-        base += 1 << extra
-    return tuple(reversed(rows))
-
-
-_DISTANCE_CODES = _distance_codes()
+def _headed(unknown: dict[int, int], head: list[int]) -> dict[int, int]:
+    """The same with what the first places can be."""
+    return {place: head[place] if place < len(head) else mask for place, mask in unknown.items()}
 
 
 class Recovery:
@@ -333,31 +283,43 @@ class Recovery:
         else:
             self._strike(cells)
         self._match(cells, ids)
-        allowed = self._agreed(cells) if self._base is None else self._sets(self._texts[-1])
-        text = bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in allowed)
-        unknown = text.count(WILDCARD)
-        if not unknown:
+        if self._base is None:
+            text, unknown = self._agreed(cells)
+        else:
+            text, unknown = self._partly(self._texts[-1])
+        text = _filled(text, unknown)
+        missing = text.count(WILDCARD)
+        if not missing:
             self._note_ids(text)
-        return Reading(text, unknown, certain=False, whole=not unknown and _is_whole(text))
+        return Reading(text, missing, certain=False, whole=not missing and _is_whole(text))
+
+    def _partly(self, cells: Cells) -> tuple[bytes, dict[int, int]]:
+        """A text, and of each place that is not known for certain what it can be, as bits."""
+        text, places = _parted(cells)
+        return text, {
+            place: self._allowed.get(cell, ANY) for place, cell in zip(places, cells[places].tolist(), strict=True)
+        }
 
     def _sets(self, cells: Cells) -> list[int]:
         """What each cell can be, as bits."""
         return [1 << cell if cell < 256 else self._allowed.get(cell, ANY) for cell in cells.tolist()]
 
-    def _agreed(self, cells: Cells) -> list[int]:
-        """What the cells are under each length that is possible, as far as those agree."""
+    def _agreed(self, cells: Cells) -> tuple[bytes, dict[int, int]]:
+        """The same of a text of which the lost length is not known, as far as the lengths that are possible agree."""
         possible = self._possible()
-        sets = [1 << cell if cell < 256 else ANY for cell in cells.tolist()]
-        if not self._spend(len(sets)):
-            return sets
+        text, places = _parted(cells)
+        unknown = dict.fromkeys(places, ANY)
+        if not self._spend(len(text)):
+            return text, unknown
         if 0 < len(possible) <= MAX_POSSIBLE and self._believed(int(possible[-1])):
             column, every = self._assumed(cells, possible), np.arange(len(possible))
-            for place in np.flatnonzero(cells >= 256).tolist():
+            for place in places:
                 octets = set(np.atleast_1d(column(place, every)).tolist())
                 if len(octets) == 1 and WILDCARD not in octets:
-                    sets[place] = 1 << octets.pop()
-        narrowed = narrow(sets)
-        return sets if narrowed is None else self._customary(narrowed) or sets
+                    unknown[place] = 1 << octets.pop()
+        narrowed = narrow(text, unknown)
+        customary = None if narrowed is None else self._customary(text, narrowed)
+        return text, unknown if customary is None else customary
 
     # --- the length of the lost text --------------------------------------------------------------------------
 
@@ -435,16 +397,17 @@ class Recovery:
             return None  # what cannot be checked is not to be believed
         if len(cells) > MAX_DOUBTFUL_TEXT:
             return []
-        narrowed = narrow(self._sets(cells))
+        text, unknown = self._partly(cells)
+        narrowed = narrow(text, unknown)
         if narrowed is None:
             # A text that is no OCPP whatever the unknown bytes are says nothing of them.
-            return [] if narrow([1 << cell if cell < 256 else ANY for cell in cells.tolist()]) is None else None
-        customary = self._customary(narrowed)
+            return [] if narrow(text, dict.fromkeys(unknown, ANY)) is None else None
+        customary = self._customary(text, narrowed)
         if customary is None:
             return None
         changed = []
-        for cell, mask in zip(cells.tolist(), customary, strict=True):
-            before = self._allowed.get(cell, ANY) if cell >= 256 else mask
+        for cell, mask in zip(cells[list(customary)].tolist(), customary.values(), strict=True):
+            before = self._allowed.get(cell, ANY)
             if mask & before != before and (cell in self._allowed or len(self._allowed) < MAX_NARROWED):
                 self._allowed[cell] = mask & before
                 changed.append(cell)
@@ -457,23 +420,26 @@ class Recovery:
             held -= len(self._literal.pop(0))
             del self._texts[:1]
 
-    def _customary(self, allowed: list[int]) -> list[int] | None:
+    def _customary(self, text: bytes, unknown: dict[int, int]) -> dict[int, int] | None:
         """The same with an id of the form that all ids have had, None if it has not; no SEND unless some were."""
-        if len(allowed) < len(_UUID) + 5 or not allowed[3] & 1 << _QUOTE:
-            return allowed
+        head = [unknown.get(place, 1 << byte) for place, byte in enumerate(text[: 4 + len(_UUID)])]
+        if len(text) < len(_UUID) + 5 or not head[3] & 1 << _QUOTE:
+            return unknown
         if self._compact >= MIN_IDS:
-            allowed = [*allowed[:3], 1 << _QUOTE, *allowed[4:]]
-        if allowed[3] != 1 << _QUOTE:
-            return allowed
-        if allowed[1].bit_count() > 1 and not self._sends:
-            allowed = [allowed[0], allowed[1] & ~(1 << _SEND), *allowed[2:]]
-        call = allowed[1] == 1 << _CALL
-        if (not call and allowed[1] & (1 << _CALL)) or self._ids[call] < MIN_IDS:
-            return allowed
-        formed = [mask & form for mask, form in zip(allowed[4:], _UUID, strict=False)]
-        if not all(formed):
+            head[3] = 1 << _QUOTE
+        if head[3] != 1 << _QUOTE:
+            return unknown
+        if head[1].bit_count() > 1 and not self._sends:
+            head[1] &= ~(1 << _SEND)
+        usual = _headed(unknown, head)
+        call = head[1] == 1 << _CALL
+        if (not call and head[1] & (1 << _CALL)) or self._ids[call] < MIN_IDS:
+            return usual
+        head[4:] = [mask & form for mask, form in zip(head[4:], _UUID, strict=True)]
+        if not all(head):
             return None
-        return narrow([*allowed[:4], *formed, *allowed[4 + len(formed) :]]) or allowed
+        formed = narrow(text, _headed(usual, head))
+        return usual if formed is None else formed
 
     def _match(self, cells: Cells, ids: Callable[[], set[bytes]]) -> None:
         """Ids are said twice, by the caller and by who answers: what one side lost of one, the other may have."""
@@ -493,9 +459,9 @@ class Recovery:
         ]
         if waiting:
             self._asked += 1
-            known = ids()
+            rows = np.frombuffer(b"".join(ids()), np.uint8).reshape(-1, _ID_LENGTH)
             for index in waiting:
-                self._match_one(index, known)
+                self._match_one(index, rows)
 
     def _open(self, index: int) -> bool:
         """Whether a text's id is such that the other side can complete it."""
@@ -513,10 +479,14 @@ class Recovery:
             rows[:, index] = column(index, every)
         return [(length, row.tobytes()) for length, row in zip(lengths.tolist(), rows, strict=True)]
 
-    def _match_one(self, index: int, ids: set[bytes]) -> None:
+    def _match_one(self, index: int, ids: NDArray[np.uint8]) -> None:
+        """Completes an id, if only one of `ids` (a row each) can be it."""
         place = self._texts[index][_ID_PLACE]
         sets = self._sets(place)
-        same = [id_ for id_ in ids if all(mask >> byte & 1 for mask, byte in zip(sets, id_, strict=True))]
+        known = [at for at, mask in enumerate(sets) if mask.bit_count() == 1]
+        digits = [sets[at].bit_length() - 1 for at in known]
+        alike = ids[(ids[:, known] == digits).all(axis=1)].tolist()
+        same = [id_ for id_ in alike if all(mask >> byte & 1 for mask, byte in zip(sets, id_, strict=True))]
         if len(same) == 1 and self._open(index):
             for cell, byte in zip(place.tolist(), same[0], strict=True):
                 if cell >= 256:

@@ -6,6 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from ocppscope.wire.frames import unmask
+from ocppscope.wire.history import TAIL
 from ocppscope.wire.seats import Seats
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ MAX_COMPRESSORS = 1 << 12
 """Directions of all connections whose texts refer to earlier ones; of more, some begin anew."""
 
 _FIN = 0x80
-_TAIL = b"\x00\x00\xff\xff"
 _CORRUPT = b"\x06"  # a block of a type that there is none of (RFC 1951 §3.2.3)
 _UNKNOWN = b"\xff" * 8 + bytes(4) + b"\xff" * 31_990  # a few zeros, as far back as a repetition may reach
 NOTHING = b"\x00"
@@ -110,14 +110,14 @@ class Deflater:
             if self.takeover:
                 self._zlib = compressor
                 self._compressors.takes(self)
-        return (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
+        return (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
     def riddle(self, beginning: bytes, length: int) -> bytes:
         """A payload whose text cannot be known but for its beginning: the rest repeats what was never sent."""
         self.forget()
         compressor = zlib.compressobj(1, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, _UNKNOWN)
         text = beginning.ljust(length, b"\0")
-        return (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_TAIL)
+        return (compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
 
     def forget(self) -> None:
         """What follows refers to nothing before it."""
