@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ocppscope import engine as engine_module
+from ocppscope import legs as legs_module
 from ocppscope.engine import Engine
 from ocppscope.model import (
     ConnectAttempt,
@@ -434,18 +435,18 @@ def test_late_copies_are_no_legs() -> None:
     one, other = talk(upgraded()), talk(upgraded(Session(40_000, station="172.17.0.1", csms="172.17.0.2")))
     engine = Engine()
     engine.packets(block(one.packets, times=[1000] * len(one.packets)))
-    late = 1000 + engine_module.LEG_WINDOW_NS + 1
+    late = 1000 + legs_module.LEG_WINDOW_NS + 1
     engine.packets(block(other.packets, times=[late] * len(other.packets), first=len(one.packets) + 1))
     engine.finish()
     assert [connection.leg_of for connection in engine.connections.values()] == [None, None]
 
 
 def test_clues_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "MAX_CLUES", 4)
+    monkeypatch.setattr(legs_module, "MAX_CLUES", 4)
     engine = Engine()
     for port in range(1, 20):
         engine.packets(block(Session(port).station(masked(CALL.replace(b"a-", b"%02d" % port))).packets))
-    assert len(engine._clues) <= 4
+    assert len(engine._legs) == 4
 
 
 def test_a_corrupt_compressed_message_is_survived() -> None:

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ocppscope.acts import Act, comment_of
 from ocppscope.batch import Arrivals, Batch, Origin
+from ocppscope.legs import Legs
 from ocppscope.model import (
     Connection,
     ConnectionClosed,
@@ -33,6 +34,7 @@ from ocppscope.model import (
 from ocppscope.ocpp.codec import heads
 from ocppscope.options import Options
 from ocppscope.shortcut import Lane, Payloads, texts_in_parts, unsealed
+from ocppscope.summary import Summary
 from ocppscope.track import Track
 from ocppscope.wire import flows
 from ocppscope.wire.attempts import Attempts, attempt_of
@@ -49,7 +51,6 @@ from ocppscope.wire.link import (
     SYN,
     UNREACHABLE,
     LinkDecoder,
-    LinkStats,
     addresses,
     endpoints,
     zero_windows,
@@ -60,8 +61,6 @@ from ocppscope.wire.tlsflows import TlsFlows, packed
 from ocppscope.wire.transport import RoundTripTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from ocppscope.model import TlsConnection
@@ -85,18 +84,12 @@ FORGOTTEN_AT_ONCE = 64
 """Which part of the WebSockets that are followed is forgotten at once."""
 PACKETS_A_WEIGHING = 64
 """Packets for each connection after which all are asked what they hold, touched or not."""
-LEG_WINDOW_NS = 2_000_000_000
-"""How far apart the same upgrade or message may be seen on two legs of one session."""
-MAX_CLUES = 4096
-"""Upgrades and first messages that are remembered to recognise another leg by."""
 MAX_SNAPSHOTS = 1 << 13
 """Closed connections whose last snapshot is kept: the latest, and of those with lost bytes half as many anyway."""
 SYN_WAIT_NS = 90_000_000_000
 """How long after the last SYN an answer to it is waited for; systems wait up to 64 s before they send it again."""
 CLOCK_JUMP_NS = 86_400_000_000_000
 """A later packet than that says nothing of how long was waited: the clocks of two captures differ."""
-MAX_EXAMPLES = 5
-"""Flows of a kind that a summary names."""
 
 _CAPTURE_END = "end of capture"
 _FORGOTTEN = Problem(
@@ -108,37 +101,7 @@ _SHIELDED = comment_of(Act("tls", Side.STATION.label))
 _NEVER = 1 << 63
 _SMOOTH, _ROUGH, _ODD = 0, 1, 2  # of a smooth flow; perhaps in order by itself; neither
 
-__all__ = ["Batch", "Engine", "Options", "Summary"]
-
-
-class Summary:
-    """What went by, for a reader who finds no OCPP. Flows are counted by what they turned out to be."""
-
-    def __init__(self, link: LinkStats) -> None:
-        self.packets = 0
-        self.segments = 0  # of TCP
-        self.link = link
-        self.flows = dict.fromkeys(Phase, 0)
-        self.forgotten = 0  # connections of `flows` that were let go of while nobody knew what they were
-        self.forgotten_sessions = 0  # WebSockets that were let go of
-        self.given_up = 0  # times that one gave up what it held
-        self.out_of_context = 0  # compressed messages that refer to text that is not known; known at the end
-        self.unfollowed_tls = 0  # connections of which no `TlsConnection` tells all there was; known at the end
-        self.examples: dict[Phase, list[Flow]] = {phase: [] for phase in Phase}
-
-    def note(self, phase: Phase, flow: Callable[[], Flow]) -> None:
-        """A flow will not be looked at any more."""
-        self.flows[phase] += 1
-        if len(self.examples[phase]) < MAX_EXAMPLES:
-            self.examples[phase].append(flow())
-
-
-class _Sighting(NamedTuple):
-    """Where and when an upgrade or a message was seen first."""
-
-    number: int
-    flow: Flow
-    time_ns: int
+__all__ = ["Batch", "Engine", "Options"]
 
 
 class _Commented(NamedTuple):
@@ -178,7 +141,7 @@ class Engine:
         self.batch = Batch()
         self._now = 0
         self._numbers = 0
-        self._clues: dict[int, _Sighting] = {}  # by their hash: they may be long
+        self._legs = Legs()
         self._shielded: set[int] = set()  # slots of connections in this block that the proxy says were TLS
         self._dropped: dict[int, Track] = {}  # that ended in this block, by slot; for comments
         self._keeps_dropped = False
@@ -219,21 +182,8 @@ class Engine:
         return self._numbers - 1
 
     def leg_of(self, track: Track, clue: object, time_ns: int) -> int | None:
-        """The connection of whose session `track` repeats what `clue` names.
-
-        The same key or message id alone proves nothing, since careless stations use constant ones: the flows must
-        differ in more than the station's port, and the two sightings must be close.
-        """
-        name = hash(clue)
-        known = self._clues.get(name)
-        if known is None or time_ns - known.time_ns > LEG_WINDOW_NS:
-            if len(self._clues) >= MAX_CLUES:
-                del self._clues[next(iter(self._clues))]
-            self._clues[name] = _Sighting(track.number, track.flow, time_ns)
-            return None
-        if known.flow.server == track.flow.server and known.flow.client.address == track.flow.client.address:
-            return None
-        return known.number
+        """See `legs`."""
+        return self._legs.of(clue, track.number, track.flow, time_ns)
 
     def _take_batch(self) -> Batch:
         batch, self.batch = self.batch, Batch()

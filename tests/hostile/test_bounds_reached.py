@@ -15,13 +15,14 @@ from ocppscope.analysis.latest import Latest
 from ocppscope.analysis.station import Link
 from ocppscope.capture.dialects.custom import MAX_FILE, MAX_FORMS, MAX_PATTERN, choice_in, dialect_in
 from ocppscope.cli.loading import session_of
-from ocppscope.engine import MAX_EXAMPLES, Engine
+from ocppscope.engine import Engine
 from ocppscope.errors import UsageError
 from ocppscope.options import Options
 from ocppscope.query.lexer import FilterError
 from ocppscope.query.literals import MAX_DIGITS
 from ocppscope.query.patterns import MAX_PATTERN as MAX_REGEX
 from ocppscope.query.patterns import MAX_WORK, compile_pattern
+from ocppscope.summary import MAX_EXAMPLES
 from ocppscope.wire.connection import Phase
 from ocppscope.wire.inflate import FIRST_CREDIT, MAX_CREDIT, MAX_RATIO, TOO_LARGE, Inflater
 from support_engine import blocks_of

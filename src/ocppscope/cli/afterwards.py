@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from ocppscope.analysis.unread import UnreadCounts
     from ocppscope.cli.session import Log
-    from ocppscope.engine import Summary
     from ocppscope.model import Connection
+    from ocppscope.summary import Summary
 
 MAX_LOSSES = 10
 """Connections with lost bytes that are named."""

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ocppscope.cli.logs import Reader
-    from ocppscope.engine import Summary
     from ocppscope.model import Connection, Event, PacketBlock
     from ocppscope.options import Options
     from ocppscope.replay import Replay
+    from ocppscope.summary import Summary
 
 
 class TsharkEngine:

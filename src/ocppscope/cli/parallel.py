@@ -22,8 +22,9 @@ from msgspec.structs import replace
 
 from ocppscope.capture.entries import LogBlock
 from ocppscope.capture.pcapfile import STDIN
-from ocppscope.engine import LEG_WINDOW_NS, MAX_CLUES, Engine, Summary
+from ocppscope.engine import Engine
 from ocppscope.errors import CaptureError, OcppscopeError, UsageError
+from ocppscope.legs import Legs
 from ocppscope.model import (
     ConnectAttempt,
     Connection,
@@ -35,6 +36,7 @@ from ocppscope.model import (
     SessionEvent,
     TlsConnection,
 )
+from ocppscope.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -349,7 +351,7 @@ class Numbering:
     def __init__(self) -> None:
         self._numbers = _Numbers()  # by the name that an entry has for its connection
         self._number = self._numbers.__getitem__
-        self._sessions: dict[tuple[str, str], Connection] = {}
+        self._legs = Legs()
 
     def apply(self, entries: list[Entry], log: Log) -> None:
         """Hands entries to the log: lines of messages as they lie together, everything else one by one."""
@@ -392,18 +394,9 @@ class Numbering:
         return connection if known is not None else replace(connection, leg_of=self._leg(connection))
 
     def _leg(self, connection: Connection) -> int | None:
-        """As `Engine.leg_of`: the same upgrade, soon after, between other addresses."""
+        """What no worker can see by itself: a leg that another one has."""
         handshake = connection.handshake
         if handshake is None or not handshake.upgraded or not handshake.key:
             return None
         clue = (handshake.key, handshake.target)
-        first = self._sessions.get(clue)
-        if first is None or first.handshake is None or first.number == connection.number:
-            if len(self._sessions) >= MAX_CLUES:
-                del self._sessions[next(iter(self._sessions))]
-            self._sessions[clue] = connection
-            return None
-        near = abs(handshake.requested_ns - first.handshake.requested_ns) <= LEG_WINDOW_NS
-        one, other = first.flow, connection.flow
-        elsewhere = one.server != other.server or one.client.address != other.client.address
-        return first.number if near and elsewhere else None
+        return self._legs.of(clue, connection.number, connection.flow, handshake.requested_ns)
