@@ -97,6 +97,18 @@ def test_wrong_usage_is_2(arguments):
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize(
+    "words", [("-q", "stations"), (CAPTURES / "ocpp16_plain.pcap", "stations"), ("log", "stations")]
+)
+def test_a_command_that_does_not_come_first(words, tmp_path, monkeypatch):
+    done = run(*words)
+    assert done.code == 2
+    assert "The command of that name comes first: ocppscope stations ..." in done.err
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stations").write_bytes(CAPTURE.read_bytes())
+    assert not run(*words).code, "a file of that name is one"
+
+
 def test_a_misspelt_command_is_2_and_gets_a_suggestion():
     done = run("statoins", CAPTURE)
     assert done.code == 2

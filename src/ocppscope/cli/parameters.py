@@ -224,7 +224,7 @@ def _reading_options(function: F) -> F:
     function = keyed(engine(logged(function)))
     for option in reversed(
         (
-            click.argument("captures", nargs=-1, metavar="CAPTURE..."),
+            click.argument("captures", nargs=-1, metavar="CAPTURE...", callback=_no_commands),
             click.option("-r", "--read", "more", multiple=True, metavar="FILE", help="A capture, as for tshark."),
             click.option(
                 "-d",
@@ -267,6 +267,17 @@ def filtering(function: F) -> F:
         help="Only messages that pass, like 'action == Authorize and latency > 2s'; `ocppscope fields` explains it.",
     )
     return option(function)
+
+
+def _no_commands(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Who names a command behind an option or a capture is told where it belongs."""
+    from ocppscope.cli.main import COMMANDS
+
+    for name in names:
+        if name in COMMANDS and not os.path.exists(name):
+            msg = f"There is no file {name}. The command of that name comes first: ocppscope {name} ..."
+            raise click.UsageError(msg)
+    return names
 
 
 def _continuations(ctx: click.Context, param: click.Parameter, started: str) -> list[str]:
