@@ -337,6 +337,7 @@ def main() -> None:
         results |= _files(files, options)
     if PROXY in words:
         results["proxy"] = proxy.report(proxy.arguments(["--rounds", str(options.repeats)]))
+    DATA.mkdir(exist_ok=True)
     (DATA / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     if any(row["exit_code"] for row in results.get("rows", ())) or results.get("proxy", {}).get("wrong"):
         sys.exit("some runs failed, see above")
