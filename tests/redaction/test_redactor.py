@@ -149,6 +149,19 @@ def test_what_does_not_name_anybody_stays():
     assert shown[11].connection.close_reason == f"bye {one.station('CP-0815')}"
 
 
+def test_bytes_of_a_control_frame_become_others_that_are_no_text():
+    """Nothing in them looks like anything, however they are drawn: an export would be refused for it."""
+    at = Redactor(Policy(KEY))
+    shown = {}
+    for number in range(20_000):
+        for payload in (b"\xff" + number.to_bytes(3, "big"), b"\xff" + bytes(number % 100)):
+            found = at.event(ControlFrame(5, 0, Side.STATION, 9, payload, (5,))).payload
+            assert len(found) == len(payload)
+            assert shown.setdefault(payload, found) == found != payload
+            assert set(found) <= set(range(0x80, 0xC0))
+    assert len(set(shown.values())) > 20_000, "and hardly ever the same"
+
+
 def test_times_are_shifted_in_every_event():
     one = Redactor(Policy(KEY, shift_ns=HOUR))
     still = Redactor(Policy(KEY))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ocppscope.redaction.values import Values
 
 _CLOSE = 8
+_NO_TEXT = 0x80  # a byte that goes on with a character that none has begun: no text holds it alone (RFC 3629 §3)
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
@@ -144,11 +145,12 @@ class Events:
         )  # fmt: skip
 
     def spoken(self, payload: bytes) -> bytes:
-        """The payload of a control frame: words if it is a text, else bytes that say nothing. Equal ones stay so."""
+        """The payload of a control frame: words if it is a text, else bytes that are none. Equal ones stay so."""
         try:
             text = payload.decode()
         except UnicodeDecodeError:
-            return self._values.pseudonyms.digest("frame", payload)[: len(payload)] + bytes(max(0, len(payload) - 32))
+            told = self._values.pseudonyms.digest("frame", payload)[: len(payload)]
+            return bytes(_NO_TEXT | byte >> 2 for byte in told).ljust(len(payload), bytes((_NO_TEXT,)))
         return self._redactor.words(text).encode()
 
     def _gap(self, one: StreamGap) -> StreamGap:
