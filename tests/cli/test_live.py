@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 from ocppscope.capture.live import Interface
+from ocppscope.cli import following
 from ocppscope.cli.live import command, listed
 from support_live import NEAR_ADDRESS, namespace, until
 
@@ -74,9 +75,9 @@ class Lines:
     def end(self) -> tuple[int, str]:
         """Its exit code, and what it said on stderr."""
         assert self.process.stderr is not None
-        said = self.process.stderr.read()
+        code = self.process.wait(60)
         self._thread.join(20)
-        return self.process.wait(20), said
+        return code, self.process.stderr.read()
 
 
 @contextmanager
@@ -140,6 +141,24 @@ def test_sigterm_ends_it_as_ctrl_c_does(network, tmp_path):
         lines.wait_for("RESULT", "m1")
         lines.process.terminate()
         assert lines.end()[0] == 0
+
+
+def test_a_signal_may_come_while_a_lock_is_held():
+    """That of the sniffer's sentences, say, which are asked for again and again: ending it needs the same."""
+    lock, ended = threading.Lock(), threading.Event()
+
+    class Feed:
+        def stop(self) -> None:
+            with lock:
+                ended.set()
+
+    handler = signal.getsignal(signal.SIGTERM)
+    with following._stopping(Feed()):
+        with lock:
+            signal.raise_signal(signal.SIGTERM)
+            assert not ended.is_set()
+        assert ended.wait(20)
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.mark.netns

@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ocppscope.cli.afterwards import Afterwards
@@ -127,19 +129,31 @@ def _idle(feed: RecorderFeed, told: _Told, engine: Engine, log: Log, writer: Wri
 
 @contextmanager
 def _stopping(feed: RecorderFeed) -> Iterator[None]:
-    """The first Ctrl-C (or its like) ends the recording, and what it wrote is still shown; the next one ends us."""
+    """The first Ctrl-C (or its like) ends the recording, and what it wrote is still shown; the next one ends us.
+
+    A thread of its own does it: what a signal interrupts may hold the very lock that ending it needs.
+    """
+    asked: SimpleQueue[bool] = SimpleQueue()  # may be put into wherever a signal comes
 
     def stop(number: int, frame: object) -> None:
         del frame
         signal.signal(number, before[number])
-        feed.stop()
+        asked.put(True)
 
+    def wait() -> None:
+        if asked.get():
+            feed.stop()
+
+    waiter = Thread(target=wait, name="stopping", daemon=True)
+    waiter.start()
     before: dict[int, Any] = {number: signal.signal(number, stop) for number in endings()}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(False)
+        waiter.join()
 
 
 class _Told:
