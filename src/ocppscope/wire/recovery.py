@@ -496,13 +496,10 @@ class Recovery:
     @property
     def ids(self) -> set[bytes]:
         """The UUIDs of the texts since the loss, as far as they are known."""
-        found = set()
-        texts = self._literal if self._base is None else self._texts
-        for cells in texts:
-            sets = [1 << cell if cell < 256 else ANY for cell in cells[_ID_PLACE].tolist()]
-            if self._base is not None:
-                sets = self._sets(cells[_ID_PLACE])
-            found.add(bytes(mask.bit_length() - 1 if mask.bit_count() == 1 else WILDCARD for mask in sets))
+        if self._base is None:
+            found = {_parted(cells[_ID_PLACE])[0] for cells in self._literal}
+        else:
+            found = {_filled(*self._partly(cells[_ID_PLACE])) for cells in self._texts}
         return {id_ for id_ in found if _UUID_TEXT.fullmatch(id_)}
 
     def _note_ids(self, text: bytes) -> None:
@@ -529,7 +526,7 @@ class Recovery:
             return None  # as is usual, and quickly seen
         if any(map(self._is_unsure, np.unique(unknown).tolist())):
             return None
-        return bytes(mask.bit_length() - 1 for mask in self._sets(window))
+        return _filled(*self._partly(window))
 
     def _is_unsure(self, cell: int) -> bool:
         return self._allowed.get(cell, ANY).bit_count() > 1
